@@ -1,0 +1,192 @@
+"""Folds what the sources say into sums, and the sums into a decision."""
+
+from dataclasses import replace
+
+from ..models import Basis, Blocker, Decision, Observation, Reading, Readings, Settings
+from .headroom import NaturalExport, contract, duration_minutes, headroom, natural_export
+from .metering import DEFAULT_LIMIT_W, CounterSum, ExportMeter, Flow
+from .period import Period, local_day
+
+MIN_HEADROOM_KWH = 0.05
+UNLIMITED_KWH = 1e6
+
+
+def watts(reading: Reading | None) -> float | None:
+    """Return a reading's power where it may be used."""
+    return reading.value if reading is not None and reading.usable else None
+
+
+def site_limit(settings: Settings) -> float:
+    """Return the largest power (W) that can leave the house."""
+    limits = [w for w in (settings.inverter_limit_w,) if w > 0]
+    return min(limits, default=DEFAULT_LIMIT_W)
+
+
+def worst_flow(readings: Readings, settings: Settings, commanded_w: float) -> float:
+    """Return the export (W) if the house took nothing: battery plus PV, up to the inverter."""
+    battery = max(commanded_w, watts(readings.battery_power) or 0.0, 0.0)
+    pv = watts(readings.pv_power)
+    if pv is None:
+        pv = settings.pv_peak_w if readings.sun_up else 0.0
+    return min(site_limit(settings), battery + pv)
+
+
+def blind(meter: ExportMeter, readings: Readings, settings: Settings) -> bool:
+    """Whether the export counter is of no use now."""
+    return not readings.export_counter.usable or meter.frozen(settings.meter_step_kwh)
+
+
+def count_export(meter: ExportMeter, observation: Observation, commanded_w: float) -> ExportMeter:
+    """Return the meter after this observation."""
+    readings, settings, now = observation.readings, observation.settings, observation.now
+    period = local_day(now.utc, settings.timezone)
+    grid = watts(readings.grid_power)
+    if grid is not None and not blind(meter, readings, settings):
+        flow = Flow(max(0.0, -grid), measured=True)
+    else:
+        flow = Flow(worst_flow(readings, settings, commanded_w), measured=False)
+    meter = meter.flowed(flow, now.mono, period)
+    reading = readings.export_counter
+    if reading.value is None or reading.reported is None or not reading.usable:
+        return meter
+    return meter.report(
+        reading.value,
+        reading.reported,
+        period,
+        daily=settings.daily_export_counter,
+        meter_step=settings.meter_step_kwh,
+        idle=commanded_w <= 0,
+    )
+
+
+def count_generation(
+    sums: tuple[CounterSum, ...], observation: Observation
+) -> tuple[CounterSum, ...]:
+    """Return the PV sums after this observation."""
+    period = local_day(observation.now.utc, observation.settings.timezone)
+    readings = observation.readings.pv_counters
+    if len(sums) != len(readings):  # sensors were added or removed
+        sums = tuple(sums[i] if i < len(sums) else CounterSum() for i in range(len(readings)))
+    kinds = observation.settings.daily_pv_counters
+    return tuple(
+        _count(entry, reading, period, daily=kinds[i] if i < len(kinds) else True)
+        for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
+    )
+
+
+def _count(entry: CounterSum, reading: Reading, period: Period, *, daily: bool) -> CounterSum:
+    if reading.value is None or reading.reported is None or not reading.usable:
+        return entry.enter(period)
+    return entry.observe(reading.value, reading.reported, period, daily=daily)
+
+
+def floor_soc(readings: Readings, settings: Settings) -> float:
+    """Return the SOC (%) below which nothing is exported: the larger of minimum and reserve."""
+    return max(settings.min_soc, watts(readings.reserve_soc) or 0.0)
+
+
+def decide(
+    observation: Observation, meter: ExportMeter, generation: tuple[CounterSum, ...]
+) -> Decision:
+    """Return what may still be exported, and the first reason against a start."""
+    readings, settings, now = observation.readings, observation.settings, observation.now
+    period = local_day(now.utc, settings.timezone)
+    generated = sum(entry.total for entry in generation)
+    figure = contract(settings, readings.forecast, generated, now.utc, period)
+    allowance = max(0.0, figure.kwh - settings.safety_margin_kwh)
+    floor = floor_soc(readings, settings)
+    used = replace(settings, basis=figure.basis) if figure.basis != settings.basis else settings
+    soc = readings.soc.value if readings.soc.usable else None
+    natural = (
+        NaturalExport(0.0, 0.0, known=False)
+        if soc is None
+        else natural_export(used, readings.forecast, soc, floor, now.utc, period)
+    )
+    available = UNLIMITED_KWH
+    if soc is not None and settings.battery_capacity_kwh > 0:
+        available = max(0.0, soc - floor) / 100 * settings.battery_capacity_kwh
+    room = headroom(allowance, meter.counted, natural, available)
+    left = 0.0
+    if meter.counted + natural.untouched <= allowance:
+        left = max(
+            0.0,
+            allowance - meter.counted - max(natural.emptied, natural.untouched - available),
+        )
+    power = settings.target_export_w
+    if settings.site_export_limit_w > 0:
+        power = min(power, settings.site_export_limit_w)
+    decision = Decision(
+        basis=figure.basis,
+        contract=figure.kwh,
+        allowance=allowance,
+        exported=meter.counter.total,
+        counted=meter.counted,
+        generated=generated,
+        natural=natural.untouched,
+        natural_known=natural.known,
+        headroom=room,
+        export_left=left,
+        floor_soc=floor,
+        power_w=power,
+        duration_min=duration_minutes(room, power),
+        blocker=None,
+    )
+    return replace(decision, blocker=_blocker(observation, meter, generation, decision))
+
+
+def _blocker(
+    observation: Observation,
+    meter: ExportMeter,
+    generation: tuple[CounterSum, ...],
+    decision: Decision,
+) -> Blocker | None:
+    """Check a start in the order of specification page 1; the session's own state comes last."""
+    readings, settings = observation.readings, observation.settings
+    if settings.target_export_w <= 0:
+        return Blocker.TARGET_ZERO
+    if observation.battery_circuit_open or observation.update_circuit_open:
+        return Blocker.CIRCUIT_OPEN
+    if observation.data_stale:
+        return Blocker.STALE_DATA
+    fault = data_fault(observation, meter, generation)
+    if fault is not None:
+        return fault
+    soc = readings.soc.value or 0.0
+    if soc <= decision.floor_soc:
+        at_reserve = decision.floor_soc > settings.min_soc
+        return Blocker.SOC_AT_RESERVE if at_reserve else Blocker.SOC_AT_FLOOR
+    if decision.headroom < MIN_HEADROOM_KWH:
+        return Blocker.NO_HEADROOM
+    return Blocker.MODE_CONFLICT if readings.conflicts else None
+
+
+def required(readings: Readings, settings: Settings) -> tuple[Reading, ...]:
+    """Return the readings without which nothing is started, SOC first."""
+    reserve = () if readings.reserve_soc is None else (readings.reserve_soc,)
+    counters = () if settings.basis is Basis.FIXED else readings.pv_counters
+    return (readings.soc, readings.export_counter, *counters, *reserve)
+
+
+def data_fault(
+    observation: Observation, meter: ExportMeter, generation: tuple[CounterSum, ...]
+) -> Blocker | None:
+    """Return what is wrong with the snapshot, None when it is complete, fresh and valid."""
+    readings, settings = observation.readings, observation.settings
+    needed = required(readings, settings)
+    stale = ("stale", "frozen")
+    if any(r.problem in stale for r in needed):
+        return Blocker.STALE_DATA
+    if not readings.soc.usable:
+        return Blocker.SOC_MISSING
+    if readings.switch.on is None or any(not r.usable for r in needed):
+        return Blocker.NO_DATA
+    if meter.frozen(settings.meter_step_kwh):
+        return Blocker.STALE_DATA
+    sums = (meter.counter,) if settings.basis is Basis.FIXED else (meter.counter, *generation)
+    if not all(entry.trusted for entry in sums):
+        return Blocker.NO_DATA
+    if not all(entry.seen for entry in sums):
+        return Blocker.COUNTER_NOT_SEEN
+    if settings.basis is Basis.FIXED and meter.counter.partial(observation.now.utc):
+        return Blocker.COUNTER_UNKNOWN
+    return None

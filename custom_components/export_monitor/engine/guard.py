@@ -1,0 +1,162 @@
+"""Guarding a running session: every reason to end it, and the renewal of its lease."""
+
+from dataclasses import replace
+
+from ..models import Decision, EndReason, ErrorState, Observation, Session
+from .accounting import blind, watts
+from .metering import JOULES_PER_KWH
+from .start import lease_minutes
+from .state import Answered, Lease, Renewal, WriteKind
+from .stop import begin_stop
+from .turn import Turn
+
+# Off to reset was measured at up to 3.2 s on the AlphaESS package (specification page 4).
+STOP_FLOW_S = 3.5
+FOLLOW_SHARE = 0.5
+FOLLOW_AFTER_S = 60.0
+DISARMED_AFTER_S = 15.0
+CUTOFF_BAND = 1.0
+CLIPPING_SHARE = 0.9
+SOC_LOST_AFTER_S = 15.0
+
+
+def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
+    """End the session for the first reason that holds; else renew its lease when it is due."""
+    _watch(turn, observation)
+    session = turn.state.session
+    if session is None:
+        return
+    reason = (
+        _external(observation, session)
+        or _floor(observation, decision)
+        or _allowance(turn, session, decision)
+        or _time(turn, observation, session)
+        or _following(turn)
+    )
+    if reason is EndReason.BATTERY_NOT_FOLLOWING:
+        turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING)
+    if reason is not None:
+        begin_stop(turn, reason)
+    elif turn.state.watch.blind is None:
+        _renew(turn, observation, decision)
+
+
+def _external(observation: Observation, session: Session) -> EndReason | None:
+    """Somebody or something else switched it off; the battery's own cutoff counts as the floor."""
+    if observation.readings.switch.on is not False:
+        return None
+    soc = observation.readings.soc
+    if soc.usable and soc.value is not None and soc.value <= session.cutoff_soc + CUTOFF_BAND:
+        return EndReason.SOC_FLOOR
+    return EndReason.EXTERNAL
+
+
+def _floor(observation: Observation, decision: Decision) -> EndReason | None:
+    soc = observation.readings.soc
+    if not soc.usable or soc.value is None or soc.value > decision.floor_soc:
+        return None
+    at_reserve = decision.floor_soc > observation.settings.min_soc
+    return EndReason.RESERVE_SOC if at_reserve else EndReason.SOC_FLOOR
+
+
+def _allowance(turn: Turn, session: Session, decision: Decision) -> EndReason | None:
+    meter = turn.state.meter
+    flow = meter.flow.export_w if meter.flow is not None else session.power_w
+    during_stop = flow * STOP_FLOW_S / JOULES_PER_KWH
+    if ErrorState.OVER_EXPORT in turn.state.faults:
+        return EndReason.OVER_EXPORT
+    if decision.export_left <= during_stop:
+        return EndReason.HEADROOM_USED_UP
+    limit = session.energy_limit_kwh
+    if limit is not None and session.exported_kwh + during_stop >= limit:
+        return EndReason.TARGET_REACHED
+    return None
+
+
+def _time(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
+    state = turn.state
+    limit = observation.settings.blind_limit_min * 60
+    if state.watch.blind is not None and turn.now.mono - state.watch.blind >= limit:
+        return EndReason.BLIND_LIMIT
+    if session.planned_end is not None and turn.now.utc >= session.planned_end:
+        return EndReason.PLANNED_END
+    if state.lease is not None and turn.now.mono >= state.lease.expires_at:
+        return EndReason.RENEWAL_FAILED
+    return None
+
+
+def _following(turn: Turn) -> EndReason | None:
+    watch, now = turn.state.watch, turn.now.mono
+    lagging = watch.lagging is not None and now - watch.lagging >= FOLLOW_AFTER_S
+    disarmed = watch.disarmed is not None and now - watch.disarmed >= DISARMED_AFTER_S
+    return EndReason.BATTERY_NOT_FOLLOWING if lagging or disarmed else None
+
+
+def _since(before: float | None, now: float, *, holds: bool) -> float | None:
+    if not holds:
+        return None
+    return now if before is None else before
+
+
+def _watch(turn: Turn, observation: Observation) -> None:
+    """Note since when the guard is blind and since when the battery does not follow."""
+    state, now, readings = turn.state, turn.now.mono, observation.readings
+    watch = state.watch
+    is_blind = not readings.soc.usable or blind(state.meter, readings, observation.settings)
+    dispatch = readings.dispatch_start
+    disarmed = dispatch is not None and dispatch.usable and dispatch.value == 0
+    soc_lost = _since(watch.soc_lost, now, holds=not readings.soc.usable)
+    turn.state = replace(
+        state,
+        watch=replace(
+            watch,
+            blind=_since(watch.blind, now, holds=is_blind),
+            soc_lost=soc_lost,
+            lagging=_since(watch.lagging, now, holds=_lags(turn, observation)),
+            disarmed=_since(watch.disarmed, now, holds=disarmed),
+        ),
+    )
+    if soc_lost is not None and now - soc_lost >= SOC_LOST_AFTER_S:
+        turn.raise_error(ErrorState.SOC_READ_FAILED, readings.soc.problem or "")
+
+
+def _lags(turn: Turn, observation: Observation) -> bool:
+    """Whether the battery gives less than half of what was asked, without a good reason."""
+    session, readings = turn.state.session, observation.readings
+    battery = watts(readings.battery_power)
+    if session is None or battery is None or battery >= FOLLOW_SHARE * session.power_w:
+        return False
+    soc = readings.soc.value
+    if soc is not None and soc <= session.cutoff_soc + CUTOFF_BAND:
+        return False
+    limit = observation.settings.inverter_limit_w
+    clipping = limit > 0 and battery + (watts(readings.pv_power) or 0.0) >= CLIPPING_SHARE * limit
+    return not clipping
+
+
+def _renew(turn: Turn, observation: Observation, decision: Decision) -> None:
+    lease, session = turn.state.lease, turn.state.session
+    if lease is None or session is None or lease.renewal is not None:
+        return
+    if turn.now.mono < lease.renew_at:
+        return
+    step = observation.settings.duration_step_min
+    minutes = lease_minutes(observation, decision, session.power_w)
+    if minutes == lease.minutes:  # writing the same number arms nothing
+        minutes = minutes - step if minutes > step else minutes + step
+    number = turn.write(WriteKind.DURATION, minutes)
+    renewal = Renewal(number, minutes, turn.now)
+    turn.state = replace(turn.state, lease=replace(lease, renewal=renewal))
+
+
+def renewed(turn: Turn, event: Answered) -> None:
+    """Take the answer to a renewal: the lease counts from the moment it was asked for."""
+    lease = turn.state.lease
+    if lease is None or lease.renewal is None or lease.renewal.write_id != event.write.id:
+        return
+    if event.ok:
+        turn.state = replace(turn.state, lease=Lease(lease.renewal.minutes, lease.renewal.asked))
+        turn.clear_error(ErrorState.DURATION_SET_FAILED)
+    else:
+        turn.raise_error(ErrorState.DURATION_SET_FAILED, event.detail)
+        begin_stop(turn, EndReason.RENEWAL_FAILED)

@@ -1,0 +1,249 @@
+"""Energy counters as sums of accepted steps, and the export between two ticks of the meter.
+
+Daily and lifetime counters are read alike: what counts is the step from one report to the next.
+So a counter that resets around midnight, early or late, adds nothing but its own steps.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from .period import Period
+
+MAX_STEP_KWH = 10.0  # specification page 3: a larger step is a fault of the counter
+STEP_TOLERANCE_KWH = 0.1  # coarsest resolution among the known counters (AlphaESS PV)
+NEAR_ZERO_KWH = 0.5
+RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
+HOLD_REPORTS = 3
+DEFAULT_LIMIT_W = 50_000.0
+FROZEN_STEPS = 2
+FROZEN_TICKS = 3
+JOULES_PER_KWH = 3_600_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSum:
+    """The accepted steps of one energy counter (kWh).
+
+    `cumulative` never falls. `total` is the sum since the period's start.
+    """
+
+    raw: float | None = None
+    reported: datetime | None = None
+    cumulative: float = 0.0
+    base: float = 0.0
+    period_start: datetime | None = None
+    seen: bool = False
+    """The counter has reported inside the present period."""
+    partial_until: datetime | None = None
+    """End of the period whose beginning was missed: a lifetime counter first met in its midst."""
+    suspect: float | None = None
+    suspect_reports: int = 0
+    suspect_at: datetime | None = None
+
+    @property
+    def total(self) -> float:
+        """Energy accepted in the present period (kWh)."""
+        return self.cumulative - self.base
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the last report was accepted."""
+        return self.raw is not None and self.suspect is None
+
+    def partial(self, now: datetime) -> bool:
+        """Whether the period's beginning was not seen, so that the total may be too small."""
+        return self.partial_until is not None and now < self.partial_until
+
+    def enter(self, period: Period) -> "CounterSum":
+        """Return the sum in the given period: a new one starts from zero."""
+        if period.start == self.period_start:
+            return self
+        return replace(self, base=self.cumulative, period_start=period.start, seen=False)
+
+    def observe(
+        self,
+        raw: float,
+        reported: datetime,
+        period: Period,
+        *,
+        daily: bool,
+        limit_w: float = DEFAULT_LIMIT_W,
+        fill_kwh: float = 0.0,
+    ) -> "CounterSum":
+        """Accept one report of the counter.
+
+        `limit_w` is the largest power that can have flowed; `fill_kwh` is what flowed since the
+        last report by other evidence, for the part that a reset hides.
+        """
+        this = self.enter(period)
+        if reported in (this.reported, this.suspect_at):
+            return this
+        if this.raw is None or this.reported is None:
+            return _first(this, raw, reported, period, daily=daily)
+        if reported < this.reported:  # a clock set back; the value is judged at the next report
+            return replace(this, reported=reported)
+        feasible = (reported - this.reported).total_seconds() * limit_w / JOULES_PER_KWH
+        step = raw - this.raw
+        if 0 <= step <= min(MAX_STEP_KWH, feasible + STEP_TOLERANCE_KWH):
+            return _accept(this, raw, reported, period, step)
+        if step < 0 and raw <= NEAR_ZERO_KWH and _near_start(reported, period):
+            return _accept(this, raw, reported, period, max(raw, fill_kwh))
+        return _suspect(this, raw, reported, period, feasible, fill_kwh)
+
+
+def _first(
+    this: CounterSum, raw: float, reported: datetime, period: Period, *, daily: bool
+) -> CounterSum:
+    # Near midnight a daily counter may still show yesterday's sum: count from here.
+    fresh_period = reported - period.start <= RESET_WINDOW
+    counted = raw if daily and not fresh_period else 0.0
+    partial = None if daily or fresh_period else period.end
+    return replace(_accept(this, raw, reported, period, counted), partial_until=partial)
+
+
+def _accept(
+    this: CounterSum, raw: float, reported: datetime, period: Period, energy: float
+) -> CounterSum:
+    return replace(
+        this,
+        raw=raw,
+        reported=reported,
+        cumulative=this.cumulative + energy,
+        seen=this.seen or reported >= period.start,
+        suspect=None,
+        suspect_reports=0,
+        suspect_at=None,
+    )
+
+
+def _suspect(
+    this: CounterSum,
+    raw: float,
+    reported: datetime,
+    period: Period,
+    feasible: float,
+    fill_kwh: float,
+) -> CounterSum:
+    """Hold an implausible value back until it has held for three reports.
+
+    What it then adds is its step where that could have flowed, else only other evidence.
+    `reported` stays at the last accepted report, so that the time that passed keeps counting.
+    """
+    holds = this.suspect is not None and 0 <= raw - this.suspect <= feasible + STEP_TOLERANCE_KWH
+    if holds and this.suspect_reports + 1 >= HOLD_REPORTS:
+        before = this.raw if this.raw is not None and raw >= this.raw else 0.0
+        step = raw - before
+        energy = step if step <= feasible + STEP_TOLERANCE_KWH else fill_kwh
+        return _accept(this, raw, reported, period, energy)
+    count = this.suspect_reports + 1 if holds else 1
+    return replace(this, suspect=raw, suspect_reports=count, suspect_at=reported)
+
+
+def _near_start(reported: datetime, period: Period) -> bool:
+    return (
+        abs(reported - period.start) <= RESET_WINDOW or abs(period.end - reported) <= RESET_WINDOW
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Power going to the grid now (W, never negative).
+
+    `measured` is False where it is the worst case instead of the grid sensor's word.
+    """
+
+    export_w: float
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExportMeter:
+    """The export counter and the energy that has flowed since it last moved.
+
+    `counted` is an upper bound of the true export: the accepted sum plus `ahead`. A counter that
+    shows v means a true value in [v, v + step), so the bound starts one step ahead, grows by what
+    flows, and is drawn back to the counter at each of its steps.
+    """
+
+    counter: CounterSum = CounterSum()
+    ahead: float = 0.0
+    since_report: float = 0.0
+    """Energy that flowed since the counter's last report (kWh)."""
+    since_step: float = 0.0
+    """Measured export since the counter last moved (kWh): what a frozen counter hides."""
+    reports_since_step: int = 0
+    flow: Flow | None = None
+    at: float | None = None
+    """Monotonic time of the last observation (s)."""
+
+    @property
+    def counted(self) -> float:
+        """Export in the period as an upper bound (kWh)."""
+        return self.counter.total + self.ahead
+
+    @property
+    def reading(self) -> float:
+        """The same bound on an endless scale (kWh), for differences across midnight."""
+        return self.counter.cumulative + self.ahead
+
+    def frozen(self, meter_step: float) -> bool:
+        """Whether the counter rests although measured export must have moved it."""
+        return (
+            self.since_step > FROZEN_STEPS * meter_step and self.reports_since_step >= FROZEN_TICKS
+        )
+
+    def flowed(self, flow: Flow, mono: float, period: Period) -> "ExportMeter":
+        """Return the meter after the time since the last observation, at `flow` now."""
+        this = replace(self, counter=self.counter.enter(period), flow=flow, at=mono)
+        if self.at is None or self.flow is None:
+            return this
+        seconds = max(0.0, mono - self.at)
+        before, now = self.flow.export_w, flow.export_w
+        measured = self.flow.measured and flow.measured
+        watts = (before + now) / 2 if measured else max(before, now)
+        energy = watts * seconds / JOULES_PER_KWH
+        return replace(
+            this,
+            ahead=self.ahead + energy,
+            since_report=self.since_report + energy,
+            since_step=self.since_step + (energy if measured else 0.0),
+        )
+
+    def report(  # noqa: PLR0913 - passes a counter's report on
+        self,
+        raw: float,
+        reported: datetime,
+        period: Period,
+        *,
+        daily: bool,
+        meter_step: float,
+        idle: bool = False,
+        limit_w: float = DEFAULT_LIMIT_W,
+    ) -> "ExportMeter":
+        """Accept a report of the counter and draw the bound back to it where it moved.
+
+        `idle`: no deliberate discharge runs, so a counter that reports the same value again is
+        believed; in a session without a grid sensor it may as well be frozen.
+        """
+        counter = self.counter.observe(
+            raw, reported, period, daily=daily, limit_w=limit_w, fill_kwh=self.since_report
+        )
+        if counter.reported == self.counter.reported:  # no report, or one held back
+            return replace(self, counter=counter)
+        step = counter.cumulative - self.counter.cumulative
+        if self.counter.raw is None:  # first sight: the part of a step in hand is unknown
+            return replace(self, counter=counter, ahead=meter_step, since_report=0.0)
+        if step <= 0:
+            believed = idle and not (self.flow is not None and self.flow.measured)
+            return replace(
+                self,
+                counter=counter,
+                ahead=min(self.ahead, meter_step) if believed else self.ahead,
+                since_report=0.0,
+                reports_since_step=self.reports_since_step + 1,
+            )
+        ahead = self.ahead - step
+        # A meter may lag by one of its own ticks, but only measured flow says how much that is.
+        lag = self.since_report if self.flow is not None and self.flow.measured else 0.0
+        ahead = meter_step if ahead < 0 else min(ahead, meter_step + lag)
+        return ExportMeter(counter=counter, ahead=ahead, flow=self.flow, at=self.at)

@@ -1,0 +1,20 @@
+"""The accounting period: the local calendar day, 23, 24 or 25 hours long."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A half-open interval of aware UTC times."""
+
+    start: datetime
+    end: datetime
+
+
+def local_day(moment: datetime, zone: tzinfo) -> Period:
+    """Return the local calendar day that holds an aware moment."""
+    day = moment.astimezone(zone).date()
+    midnight = datetime.combine(day, time.min, zone)
+    next_midnight = datetime.combine(day + timedelta(days=1), time.min, zone)
+    return Period(midnight.astimezone(UTC), next_midnight.astimezone(UTC))

@@ -1,0 +1,54 @@
+"""What a persisted state means after time without anybody looking."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from ..models import EndReason, Instant
+from .metering import JOULES_PER_KWH, ExportMeter
+from .state import Phase, State, Stopping, Watch
+
+
+def resume(state: State, saved: Instant, now: Instant) -> State:
+    """Return the persisted state as it stands now; monotonic times of the old run mean nothing.
+
+    A start in its midst is not trusted: it becomes a stop. A stop goes on. A running session goes
+    on, its export counted at its own power for as long as its lease can have lasted.
+    """
+    phase, stopping = state.phase, state.stopping
+    if phase is Phase.STARTING:
+        phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
+    elif stopping is not None:
+        stopping = Stopping(stopping.reason, now)
+    lease = state.lease
+    if lease is not None:
+        age = max(0.0, (now.utc - lease.armed.utc).total_seconds())
+        lease = replace(lease, armed=Instant(lease.armed.utc, now.mono - age), renewal=None)
+    return replace(
+        state,
+        phase=phase,
+        epoch=state.epoch + 1,
+        meter=_counted_on(state, saved, now),
+        decision=None,
+        starting=None,
+        lease=lease,
+        stopping=stopping,
+        watch=Watch(),
+        faults=frozenset(),
+        cooldown_until=0.0,
+        unbidden=0,
+        unbidden_at=None,
+        aftermath_until=0.0,
+    )
+
+
+def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
+    meter = replace(state.meter, at=None, flow=None)
+    session = state.session
+    if session is None:
+        return meter
+    last = now.utc
+    if state.lease is not None:
+        last = min(last, state.lease.armed.utc + timedelta(minutes=state.lease.minutes))
+    seconds = max(0.0, (last - saved.utc).total_seconds())
+    flowed = session.power_w * seconds / JOULES_PER_KWH
+    return replace(meter, ahead=meter.ahead + flowed, since_report=meter.since_report + flowed)

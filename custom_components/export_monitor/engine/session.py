@@ -1,0 +1,177 @@
+"""The session machine: (state, event) -> (state, commands), without I/O and without a clock.
+
+The same function runs in Home Assistant, in the simulated year and in the fault campaign.
+"""
+
+from dataclasses import replace
+
+from ..models import Basis, Blocker, Decision, EndReason, ErrorState, Observation
+from .accounting import count_export, count_generation, data_fault, decide, watts
+from .guard import guard, renewed
+from .metering import STEP_TOLERANCE_KWH
+from .start import adopt, begin_start, continue_start, guard_start
+from .state import (
+    Answered,
+    Command,
+    Event,
+    Observed,
+    Phase,
+    StartRequested,
+    State,
+    StopRequested,
+)
+from .stop import AFTERMATH_S, begin_stop, pursue_stop, quiet
+from .turn import Turn
+
+LATE_SWITCH_S = 15.0
+UNBIDDEN_DISPATCH_REPORTS = 2
+UNBIDDEN_POWER_REPORTS = 5
+STALE_ALARM_S = 300.0
+NO_DATA_ALARM_S = 120.0
+
+
+def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
+    """Return the state after the event, and what is asked of the world."""
+    if isinstance(event, Answered):
+        turn = Turn(state, event.now)
+        if event.write.epoch == state.epoch:  # a stop has outdated every older write
+            continue_start(turn, event)
+            renewed(turn, event)
+        return turn.state, tuple(turn.commands)
+    observation = event.observation
+    turn = Turn(state, observation.now)
+    decision = _account(turn, observation)
+    match event:
+        case Observed():
+            _observed(turn, observation, decision)
+        case StartRequested():
+            begin_start(turn, event, decision)
+        case StopRequested():
+            begin_stop(turn, event.reason, event.request_id)
+    return turn.state, tuple(turn.commands)
+
+
+def _observed(turn: Turn, observation: Observation, decision: Decision) -> None:
+    match turn.state.phase:
+        case Phase.IDLE:
+            _look_for_unbidden(turn, observation, decision)
+        case Phase.STARTING:
+            guard_start(turn)
+        case Phase.ACTIVE:
+            guard(turn, observation, decision)
+        case Phase.STOPPING:
+            pursue_stop(turn, observation)
+
+
+def _account(turn: Turn, observation: Observation) -> Decision:
+    """Bring sums, decision and standing conditions up to date."""
+    state, session = turn.state, turn.state.session
+    commanded = session.power_w if session is not None else 0.0
+    meter = count_export(state.meter, observation, commanded)
+    generation = count_generation(state.generation, observation)
+    decision = decide(observation, meter, generation)
+    if session is not None:
+        exported = max(0.0, meter.reading - session.counted_at_start)
+        session = replace(session, exported_kwh=exported)
+    turn.state = replace(
+        state, meter=meter, generation=generation, decision=decision, session=session
+    )
+    _conditions(turn, observation)
+    _check_contract(turn, observation, decision)
+    return decision
+
+
+def _conditions(turn: Turn, observation: Observation) -> None:
+    """Raise what has lasted too long, clear what is over."""
+    state, now = turn.state, turn.now.mono
+    watch, readings = state.watch, observation.readings
+    fault = data_fault(observation, state.meter, state.generation)
+    stale = fault is Blocker.STALE_DATA or observation.data_stale
+    complete = fault in (None, Blocker.COUNTER_NOT_SEEN, Blocker.COUNTER_UNKNOWN)
+    watch = replace(
+        watch,
+        stale=(watch.stale if watch.stale is not None else now) if stale else None,
+        incomplete=(None if complete else now if watch.incomplete is None else watch.incomplete),
+        ever_complete=watch.ever_complete or complete,
+        soc_lost=None if readings.soc.usable else watch.soc_lost,
+    )
+    turn.state = replace(turn.state, watch=watch)
+    if complete:
+        turn.clear_error(ErrorState.NO_DATA)
+    if not stale:
+        turn.clear_error(ErrorState.STALE_DATA)
+    if not watch.ever_complete and _lasted(watch.incomplete, now, NO_DATA_ALARM_S):
+        turn.raise_error(ErrorState.NO_DATA)
+    if _lasted(watch.stale, now, STALE_ALARM_S):
+        turn.raise_error(ErrorState.STALE_DATA)
+    if readings.soc.usable:
+        turn.clear_error(ErrorState.SOC_READ_FAILED)
+    if not readings.conflicts:
+        turn.clear_error(ErrorState.MODE_CONFLICT)
+
+
+def _lasted(since: float | None, now: float, limit_s: float) -> bool:
+    return since is not None and now - since >= limit_s
+
+
+def _check_contract(turn: Turn, observation: Observation, decision: Decision) -> None:
+    """Raise over-export where the counter itself is above the contract; a new period clears it."""
+    state = turn.state
+    period = state.meter.counter.period_start
+    if state.over_export_period is not None and state.over_export_period != period:
+        turn.state = replace(state, over_export_period=None)
+        turn.clear_error(ErrorState.OVER_EXPORT)
+    if decision.basis is not observation.settings.basis:
+        return  # the forecast is gone: what the contract lets out is unknown, not exceeded
+    # PV counters move in coarse steps, so a contract made of them lags by up to one.
+    tolerance = (
+        observation.settings.meter_step_kwh if decision.basis is Basis.FIXED else STEP_TOLERANCE_KWH
+    )
+    if state.meter.counter.trusted and decision.exported > decision.contract + tolerance:
+        turn.state = replace(turn.state, over_export_period=period)
+        turn.raise_error(
+            ErrorState.OVER_EXPORT, f"{decision.exported:.2f} > {decision.contract:.2f} kWh"
+        )
+
+
+def _look_for_unbidden(turn: Turn, observation: Observation, decision: Decision) -> None:
+    """Deal with a discharge that nobody here asked for.
+
+    Soon after a stop it is the late effect of what was stopped, and is stopped again; otherwise
+    it is somebody's own, and is guarded.
+    """
+    state, readings, now = turn.state, observation.readings, turn.now.mono
+    since_end = now - (state.aftermath_until - AFTERMATH_S)
+    power = max(0.0, watts(readings.battery_power) or 0.0)
+    if readings.switch.on:
+        if state.aftermath_until > 0 and since_end < LATE_SWITCH_S:
+            begin_stop(turn, EndReason.START_CANCELLED)
+        else:
+            adopt(turn, decision, power or decision.power_w)
+        return
+    _count_unbidden(turn, observation)
+    armed = readings.dispatch_start is not None
+    needed = UNBIDDEN_DISPATCH_REPORTS if armed else UNBIDDEN_POWER_REPORTS
+    if turn.state.unbidden < needed:
+        return
+    if now < state.aftermath_until:
+        begin_stop(turn, state.last.reason if state.last and state.last.reason else EndReason.USER)
+    elif armed:
+        adopt(turn, decision, power)
+
+
+def _count_unbidden(turn: Turn, observation: Observation) -> None:
+    readings = observation.readings
+    dispatch = readings.dispatch_start
+    if dispatch is not None:
+        reported = dispatch.reported
+        running = dispatch.usable and dispatch.value != 0
+        running = running and (readings.battery_power is None or not quiet(readings))
+    else:
+        battery = readings.battery_power
+        reported = battery.reported if battery is not None else None
+        running = battery is not None and battery.usable and not quiet(readings)
+    if readings.conflicts or not running:
+        turn.state = replace(turn.state, unbidden=0, unbidden_at=reported)
+    elif reported != turn.state.unbidden_at:
+        turn.state = replace(turn.state, unbidden=turn.state.unbidden + 1, unbidden_at=reported)

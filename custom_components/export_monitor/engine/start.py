@@ -1,0 +1,174 @@
+"""Starting: fails closed, parameters first and activation last, each write verified."""
+
+from dataclasses import replace
+from datetime import timedelta
+from math import floor
+from uuid import UUID, uuid5
+
+from ..models import (
+    Blocker,
+    Decision,
+    EndReason,
+    ErrorState,
+    Observation,
+    Origin,
+    Readings,
+    Session,
+)
+from .accounting import worst_flow
+from .headroom import duration_minutes
+from .state import (
+    Answer,
+    Answered,
+    Lease,
+    Phase,
+    Reply,
+    Starting,
+    StartRequested,
+    State,
+    WriteKind,
+)
+from .stop import begin_stop
+from .turn import Turn
+
+START_DEADLINE_S = 120.0
+SESSION_NAMESPACE = UUID("6f1d4b52-52f7-4c1e-9a53-6c33e5a5b0f1")
+WRITE_ERRORS = {
+    WriteKind.POWER: ErrorState.POWER_SET_FAILED,
+    WriteKind.CUTOFF: ErrorState.CUTOFF_SET_FAILED,
+    WriteKind.DURATION: ErrorState.DURATION_SET_FAILED,
+    WriteKind.SWITCH_ON: ErrorState.START_FAILED,
+}
+REFUSAL_ERRORS = {
+    Blocker.MODE_CONFLICT: ErrorState.MODE_CONFLICT,
+    Blocker.STALE_DATA: ErrorState.STALE_DATA,
+    Blocker.NO_DATA: ErrorState.NO_DATA,
+    Blocker.SOC_MISSING: ErrorState.SOC_READ_FAILED,
+}
+BATTERY_FAULTS = (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING)
+
+
+def blocker_of(state: State, readings: Readings, decision: Decision) -> Blocker | None:
+    """Return the first reason against a start, the session's own state included."""
+    if decision.blocker is not None:
+        return decision.blocker
+    if state.phase is Phase.STOPPING:
+        return Blocker.STOP_IN_PROGRESS
+    if state.phase is not Phase.IDLE or readings.switch.on:
+        return Blocker.ALREADY_RUNNING
+    return None
+
+
+def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
+    """Refuse with the first reason, or begin the writes."""
+    observation, state = event.observation, turn.state
+    refusal = blocker_of(state, observation.readings, decision)
+    if refusal is not None:
+        error = REFUSAL_ERRORS.get(refusal)
+        if error is not None:
+            turn.raise_error(error, refusal)
+        turn.commands.append(Reply(event.request_id, Answer.REFUSED, blocker=refusal, error=error))
+        return
+    power = min(w for w in (decision.power_w, event.power_w) if w is not None)
+    minutes = lease_minutes(observation, decision, power)
+    planned = (
+        None if event.duration_min is None else turn.now.utc + timedelta(minutes=event.duration_min)
+    )
+    session = Session(
+        id=str(uuid5(SESSION_NAMESPACE, f"{event.request_id} {turn.now.utc.isoformat()}")),
+        origin=event.origin,
+        started=turn.now.utc,
+        power_w=power,
+        cutoff_soc=decision.floor_soc,
+        counted_at_start=state.meter.reading,
+        energy_limit_kwh=event.energy_kwh,
+        planned_end=planned,
+    )
+    todo = (
+        (WriteKind.CUTOFF, decision.floor_soc),
+        (WriteKind.DURATION, minutes),
+        (WriteKind.SWITCH_ON, 0.0),
+    )
+    turn.state = replace(state, phase=Phase.STARTING, session=session, stopping=None, unbidden=0)
+    number = turn.write(WriteKind.POWER, power)
+    turn.state = replace(
+        turn.state,
+        starting=Starting(event.request_id, turn.now, todo, number, minutes),
+    )
+
+
+def lease_minutes(observation: Observation, decision: Decision, power_w: float) -> float:
+    """Return the dead-man time (min): what the worst case leaves, in the battery's own steps."""
+    settings = observation.settings
+    worst = worst_flow(observation.readings, settings, power_w)
+    minutes = min(settings.hardware_lease_min, duration_minutes(decision.headroom, worst))
+    step = settings.duration_step_min
+    return max(step, floor(minutes / step) * step)
+
+
+def continue_start(turn: Turn, event: Answered) -> None:
+    """Take the answer to the write that is waited for and go on, or stop."""
+    starting = turn.state.starting
+    if starting is None or event.write.id != starting.awaiting:
+        return
+    if not event.ok:
+        _fail(turn, WRITE_ERRORS[event.write.kind], event.detail)
+        return
+    if not starting.todo:
+        _activate(turn, starting)
+        return
+    (kind, value), *rest = starting.todo
+    decision = turn.state.decision
+    if kind is WriteKind.SWITCH_ON and (decision is None or decision.blocker is not None):
+        # The world has changed since the request: activation is the last chance to say no.
+        reason = Blocker.NO_DATA if decision is None else decision.blocker
+        _fail(turn, ErrorState.START_FAILED, str(reason))
+        return
+    number = turn.write(kind, value)
+    turn.state = replace(
+        turn.state,
+        starting=replace(
+            starting,
+            todo=tuple(rest),
+            awaiting=number,
+            switched_at=turn.now if kind is WriteKind.SWITCH_ON else None,
+        ),
+    )
+
+
+def _fail(turn: Turn, error: ErrorState, detail: str) -> None:
+    turn.raise_error(error, detail)
+    begin_stop(turn, EndReason.START_FAILED, error=error)
+
+
+def _activate(turn: Turn, starting: Starting) -> None:
+    turn.clear_error(*BATTERY_FAULTS)
+    # The lease counts from the command, not from its answer: never later than the battery's own.
+    armed = starting.switched_at or turn.now
+    turn.state = replace(
+        turn.state,
+        phase=Phase.ACTIVE,
+        starting=None,
+        lease=Lease(starting.lease_min, armed),
+    )
+    turn.commands.append(Reply(starting.request_id, Answer.STARTED, session=turn.state.session))
+
+
+def guard_start(turn: Turn) -> None:
+    """Give up a start whose answers do not come."""
+    starting = turn.state.starting
+    if starting is not None and turn.now.mono - starting.since.mono > START_DEADLINE_S:
+        _fail(turn, ErrorState.START_FAILED, "no answer")
+
+
+def adopt(turn: Turn, decision: Decision, power_w: float) -> None:
+    """Guard a discharge that somebody else started; its own timer is left alone."""
+    session = Session(
+        id=str(uuid5(SESSION_NAMESPACE, f"adopted {turn.now.utc.isoformat()}")),
+        origin=Origin.ADOPTED,
+        started=turn.now.utc,
+        power_w=power_w,
+        cutoff_soc=decision.floor_soc,
+        counted_at_start=turn.state.meter.reading,
+    )
+    turn.state = replace(turn.state, phase=Phase.ACTIVE, session=session, lease=None, unbidden=0)
