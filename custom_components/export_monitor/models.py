@@ -253,6 +253,8 @@ class Session:
     exported_kwh: float = 0.0
     ended: datetime | None = None
     reason: EndReason | None = None
+    note: str | None = None
+    """What the person who stopped it gave as the reason."""
     proof: str | None = None
     """What proved the stop: `dispatch`, `battery_power` or `switch`."""
 

@@ -45,7 +45,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
         flow = Flow(max(0.0, -grid), measured=True)
     else:
         flow = Flow(worst_flow(readings, settings, commanded_w), measured=False)
-    meter = meter.flowed(flow, now.mono, period)
+    meter = meter.during(session=commanded_w > 0).flowed(flow, now.mono, period)
     reading = readings.export_counter
     if reading.value is None or reading.reported is None or not reading.usable:
         return meter
@@ -55,7 +55,6 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
         period,
         daily=settings.daily_export_counter,
         meter_step=settings.meter_step_kwh,
-        idle=commanded_w <= 0,
     )
 
 

@@ -169,12 +169,22 @@ class ExportMeter:
     ahead: float = 0.0
     since_report: float = 0.0
     """Energy that flowed since the counter's last report (kWh)."""
+    last_interval: float = 0.0
+    """Energy that flowed between its last two reports (kWh)."""
     since_step: float = 0.0
     """Measured export since the counter last moved (kWh): what a frozen counter hides."""
     reports_since_step: int = 0
     flow: Flow | None = None
     at: float | None = None
     """Monotonic time of the last observation (s)."""
+    deliberate: bool = False
+    """A session is running."""
+    session_flow: float = 0.0
+    """Energy that flowed at most since the session began (kWh)."""
+    session_gain: float = 0.0
+    """What the counter has gained since then (kWh)."""
+    lag: float = 1.0
+    """How far behind the truth a report may be, as a share of the time between two reports."""
 
     @property
     def counted(self) -> float:
@@ -192,6 +202,14 @@ class ExportMeter:
             self.since_step > FROZEN_STEPS * meter_step and self.reports_since_step >= FROZEN_TICKS
         )
 
+    def during(self, *, session: bool) -> "ExportMeter":
+        """Return the meter with a session running or not; a beginning one learns the lag anew."""
+        if session is self.deliberate:
+            return self
+        # What flowed before, and may not show yet, will be part of what the counter gains.
+        before = self.since_report + self.last_interval
+        return replace(self, deliberate=session, session_flow=before, session_gain=0.0, lag=1.0)
+
     def flowed(self, flow: Flow, mono: float, period: Period) -> "ExportMeter":
         """Return the meter after the time since the last observation, at `flow` now."""
         this = replace(self, counter=self.counter.enter(period), flow=flow, at=mono)
@@ -206,10 +224,11 @@ class ExportMeter:
             this,
             ahead=self.ahead + energy,
             since_report=self.since_report + energy,
+            session_flow=self.session_flow + energy,
             since_step=self.since_step + (energy if measured else 0.0),
         )
 
-    def report(  # noqa: PLR0913 - passes a counter's report on
+    def report(
         self,
         raw: float,
         reported: datetime,
@@ -217,13 +236,12 @@ class ExportMeter:
         *,
         daily: bool,
         meter_step: float,
-        idle: bool = False,
         limit_w: float = DEFAULT_LIMIT_W,
     ) -> "ExportMeter":
         """Accept a report of the counter and draw the bound back to it where it moved.
 
-        `idle`: no deliberate discharge runs, so a counter that reports the same value again is
-        believed; in a session without a grid sensor it may as well be frozen.
+        Outside a session a counter that reports the same value again is believed; in a session
+        without a grid sensor it may as well be frozen.
         """
         counter = self.counter.observe(
             raw, reported, period, daily=daily, limit_w=limit_w, fill_kwh=self.since_report
@@ -234,16 +252,39 @@ class ExportMeter:
         if self.counter.raw is None:  # first sight: the part of a step in hand is unknown
             return replace(self, counter=counter, ahead=meter_step, since_report=0.0)
         if step <= 0:
-            believed = idle and not (self.flow is not None and self.flow.measured)
+            believed = not self.deliberate and not (self.flow is not None and self.flow.measured)
             return replace(
                 self,
                 counter=counter,
                 ahead=min(self.ahead, meter_step) if believed else self.ahead,
                 since_report=0.0,
+                last_interval=self.since_report,
                 reports_since_step=self.reports_since_step + 1,
             )
+        gain = self.session_gain + step
+        lag = self._lag(gain, meter_step)
+        # A meter that ticks once a minute, read once a minute, is behind by up to one minute.
+        most = meter_step + lag * self.since_report
         ahead = self.ahead - step
-        # A meter may lag by one of its own ticks, but only measured flow says how much that is.
-        lag = self.since_report if self.flow is not None and self.flow.measured else 0.0
-        ahead = meter_step if ahead < 0 else min(ahead, meter_step + lag)
-        return ExportMeter(counter=counter, ahead=ahead, flow=self.flow, at=self.at)
+        return replace(
+            self,
+            counter=counter,
+            ahead=most if ahead < 0 else min(ahead, most),
+            since_report=0.0,
+            last_interval=self.since_report,
+            since_step=0.0,
+            reports_since_step=0,
+            session_gain=gain,
+            lag=lag,
+        )
+
+    def _lag(self, gain: float, meter_step: float) -> float:
+        """Return the counter's lag, learnt from how soon it shows what a session lets flow.
+
+        What a lag of L hides is at most what has flowed since the session began less what the
+        counter shows of it; the first tick tells most, since the house has taken little yet.
+        """
+        if not self.deliberate or self.since_report <= 0:
+            return self.lag
+        hidden = max(0.0, self.session_flow - gain + meter_step)
+        return min(self.lag, hidden / self.since_report)

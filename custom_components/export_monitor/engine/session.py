@@ -48,6 +48,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
             begin_start(turn, event, decision)
         case StopRequested():
             begin_stop(turn, event.reason, event.request_id)
+            _note(turn, event.note)
     return turn.state, tuple(turn.commands)
 
 
@@ -61,6 +62,12 @@ def _observed(turn: Turn, observation: Observation, decision: Decision) -> None:
             guard(turn, observation, decision)
         case Phase.STOPPING:
             pursue_stop(turn, observation)
+
+
+def _note(turn: Turn, note: str | None) -> None:
+    session = turn.state.session
+    if note is not None and session is not None:
+        turn.state = replace(turn.state, session=replace(session, note=note))
 
 
 def _account(turn: Turn, observation: Observation) -> Decision:

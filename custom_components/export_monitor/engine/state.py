@@ -134,6 +134,7 @@ class StopRequested:
     observation: Observation
     reason: EndReason = EndReason.USER
     request_id: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

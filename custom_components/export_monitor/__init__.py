@@ -1,0 +1,179 @@
+"""Energy Export Monitor: set up, unload, migrate."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from datetime import tzinfo
+from functools import partial
+import random
+import time
+
+from homeassistant.const import Platform
+from homeassistant.core import HassJob, HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+from homeassistant.util import dt as dt_util, slugify
+from homeassistant.util.hass_dict import HassKey
+
+from . import const
+from .alerts import Alerts
+from .battery import Battery
+from .control import Control
+from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
+from .engine.state import Phase
+from .error_handler import CircuitBreaker, SafeServiceCall, SensorValidation, StaleDataDetector
+from .models import EndReason, Settings
+from .services import async_setup_services
+from .settings import (
+    LIVE_OPTIONS,
+    breaker_policy,
+    merged,
+    number,
+    preset_of,
+    retry_policy,
+    settings_of,
+)
+from .sources import Sources
+from .storage import Storage
+
+PLATFORMS = (Platform.BINARY_SENSOR, Platform.BUTTON, Platform.NUMBER, Platform.SENSOR)
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(const.DOMAIN)
+ORPHANS: HassKey[dict[str, Control]] = HassKey(f"{const.DOMAIN}_orphans")
+UPDATE_CIRCUIT = "export_monitor_update"
+BATTERY_CIRCUIT = "battery_commands"
+SHUTDOWN_WAIT_S = 18.0  # Home Assistant waits 20 s for shutdown jobs
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the services once, whatever entries there are."""
+    del config
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
+    """Build the rooms and let the guard live; missing inputs are no reason to fail."""
+    config = merged(entry)
+    validation = SensorValidation()
+    staleness = StaleDataDetector(time.monotonic, number(config, const.CONF_STALE_AFTER))
+    update_circuit, battery_circuit = (
+        CircuitBreaker(name, breaker_policy(config, name), time.monotonic)
+        for name in (UPDATE_CIRCUIT, BATTERY_CIRCUIT)
+    )
+    prefix = _prefix(hass, entry)
+    sources = Sources(hass, config, validation, staleness)
+    call = SafeServiceCall(
+        hass, battery_circuit, retry_policy(config), clock=time.monotonic, random=random.random
+    )
+    battery = Battery(
+        config, preset_of(config), call, sources.limits, number(config, const.CONF_SERVICE_TIMEOUT)
+    )
+    alerts = Alerts(hass, prefix, entry.entry_id)
+    await alerts.prepare()
+    control = Control(
+        hass,
+        sources,
+        battery,
+        Storage(hass, entry.entry_id),
+        alerts,
+        update_circuit,
+        battery_circuit,
+        staleness,
+        _live_settings(entry),
+    )
+    coordinator = ExportMonitorCoordinator(
+        hass,
+        entry,
+        control,
+        staleness,
+        validation,
+        update_circuit,
+        battery_circuit,
+        number(config, const.CONF_SCAN_INTERVAL),
+    )
+    await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
+    entry.runtime_data = Runtime(coordinator, control, prefix)
+    await coordinator.async_refresh()
+    entry.async_on_unload(coordinator.start_ticking())
+    entry.async_on_unload(hass.async_add_shutdown_job(HassJob(_stop_before_shutdown(control))))
+    entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
+    """Take the entities away; the guard goes on until the next run or a proven stop."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    control = entry.runtime_data.control
+    orphans = hass.data[ORPHANS]
+    orphans[entry.entry_id] = control
+    control.orphan(partial(_bury, orphans, entry.entry_id))
+    if entry.disabled_by is not None:
+        control.end(EndReason.UNLOAD)
+    return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> None:
+    """Stop what still runs and forget the record."""
+    control = hass.data.get(ORPHANS, {}).get(entry.entry_id)
+    if control is not None:
+        control.forget()
+        control.end(EndReason.UNLOAD)
+    await Storage(hass, entry.entry_id).remove()
+
+
+def _bury(orphans: dict[str, Control], entry_id: str) -> None:
+    orphans.pop(entry_id, None)
+
+
+def _prefix(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> str:
+    """Return what this entry's ids start with; the first entry's carry the plain domain."""
+    entries = hass.config_entries.async_entries(const.DOMAIN)
+    first = not entries or entries[0].entry_id == entry.entry_id
+    return const.DOMAIN if first else f"{const.DOMAIN}_{slugify(entry.title)}"
+
+
+def _live_settings(entry: ExportMonitorConfigEntry) -> Callable[[], Settings]:
+    """Return a reader of the entry's settings that follows its options and the time zone."""
+    known: tuple[object, tzinfo, Settings] | None = None
+
+    def read() -> Settings:
+        nonlocal known
+        zone = dt_util.get_default_time_zone()
+        if known is None or known[0] is not entry.options or known[1] is not zone:
+            known = (entry.options, zone, settings_of(merged(entry)))
+        return known[2]
+
+    return read
+
+
+def _stop_before_shutdown(control: Control) -> Callable[[], Coroutine[None, None, None]]:
+    """Return the job that stops a running session while the battery can still be reached."""
+
+    async def stop() -> None:
+        if control.state.phase is not Phase.IDLE:
+            with suppress(TimeoutError):  # Home Assistant goes down all the same
+                async with asyncio.timeout(SHUTDOWN_WAIT_S):
+                    await control.stop(EndReason.UNLOAD)
+
+    return stop
+
+
+def _options_changed(
+    before: Mapping[str, object],
+) -> Callable[[HomeAssistant, ExportMonitorConfigEntry], Coroutine[None, None, None]]:
+    """Return the listener that reloads the entry, unless only live options have changed."""
+
+    async def changed(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> None:
+        nonlocal before
+        after = merged(entry)
+        different = {key for key in {*before, *after} if before.get(key) != after.get(key)}
+        before = after
+        if different <= LIVE_OPTIONS:
+            entry.runtime_data.control.observe()
+            entry.runtime_data.coordinator.publish()
+        else:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    return changed

@@ -1,0 +1,104 @@
+"""What people can ask for, from a service or a button; the one place where errors get words."""
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util.json import JsonValueType
+
+from .const import DOMAIN
+from .coordinator import Runtime
+from .engine.start import blocker_of
+from .engine.state import Answer, Reply
+from .models import ErrorState, Session
+
+type Response = dict[str, JsonValueType]
+
+
+async def start(
+    runtime: Runtime,
+    *,
+    power_w: float | None = None,
+    energy_kwh: float | None = None,
+    duration_min: float | None = None,
+) -> Response:
+    """Start a discharge and return its session.
+
+    Each limit only lowers what is allowed. Raises ServiceValidationError for a refusal that the
+    user can act on, HomeAssistantError for a failure; nothing runs after either.
+    """
+    reply = await runtime.control.start(
+        power_w=power_w, energy_kwh=energy_kwh, duration_min=duration_min
+    )
+    if reply.answer is Answer.REFUSED and reply.blocker is not None:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key=f"refused_{reply.blocker}",
+            translation_placeholders={"detail": _detail(runtime)},
+        )
+    if reply.answer is Answer.CANCELLED:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="start_cancelled")
+    if reply.answer is Answer.FAILED:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=f"failed_{reply.error or ErrorState.START_FAILED}",
+            translation_placeholders={"detail": _detail(runtime)},
+        )
+    return _session(reply)
+
+
+async def stop(runtime: Runtime, *, note: str | None = None) -> Response:
+    """Stop whatever discharges and return what proved it.
+
+    Raises HomeAssistantError when the proof is late; the attempts go on all the same.
+    """
+    reply = await runtime.control.stop(note=note)
+    if reply.answer is Answer.UNPROVEN:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="stop_unproven")
+    return {"stopped": True, "proof": reply.proof, **_session(reply)}
+
+
+async def calculate(runtime: Runtime) -> Response:
+    """Look again and return how much may be exported, and why not."""
+    control = runtime.control
+    control.observe()
+    runtime.coordinator.publish()
+    decision = control.state.decision
+    if decision is None or control.readings is None:  # an observation always decides
+        raise RuntimeError
+    reason = blocker_of(control.state, control.readings, decision)
+    return {
+        "headroom_kwh": round(decision.headroom, 3),
+        "allowance_kwh": round(decision.allowance, 3),
+        "contract_kwh": round(decision.contract, 3),
+        "exported_kwh": round(decision.exported, 3),
+        "generated_kwh": round(decision.generated, 3),
+        "basis": decision.basis.value,
+        "power_w": decision.power_w,
+        "duration_minutes": round(decision.duration_min, 1),
+        "can_start": reason is None,
+        "why_not": None if reason is None else reason.value,
+    }
+
+
+async def reset_circuits(runtime: Runtime) -> None:
+    """Close every circuit."""
+    for circuit in runtime.coordinator.circuits:
+        circuit.reset()
+    await runtime.coordinator.async_refresh()
+
+
+def _detail(runtime: Runtime) -> str:
+    errors = runtime.control.errors.history
+    return errors[-1].detail if errors else ""
+
+
+def _session(reply: Reply) -> Response:
+    session: Session | None = reply.session
+    if session is None:
+        return {"session_id": None}
+    return {
+        "session_id": session.id,
+        "started": session.started.isoformat(),
+        "power_w": session.power_w,
+        "cutoff_soc": session.cutoff_soc,
+        "exported_kwh": round(session.exported_kwh, 3),
+        "reason": None if session.reason is None else session.reason.value,
+    }

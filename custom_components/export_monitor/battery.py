@@ -1,0 +1,165 @@
+"""The one place that commands a battery."""
+
+from collections.abc import Callable, Mapping
+from math import ceil, floor
+
+from homeassistant.const import UnitOfPower, UnitOfTime
+from homeassistant.core import split_entity_id
+from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
+
+from . import const
+from .engine.state import Write, WriteKind
+from .error_handler import CallResult, Expectation, Outcome, SafeServiceCall
+from .presets import Preset
+from .sources import NumberLimits
+
+ROLES: Mapping[WriteKind, str] = {
+    WriteKind.POWER: const.CONF_DISCHARGE_POWER,
+    WriteKind.CUTOFF: const.CONF_DISCHARGE_CUTOFF,
+    WriteKind.DURATION: const.CONF_DISCHARGE_DURATION,
+    WriteKind.SWITCH_ON: const.CONF_DISCHARGE_SWITCH,
+    WriteKind.SWITCH_OFF: const.CONF_DISCHARGE_SWITCH,
+    WriteKind.FALLBACK_STOP: const.CONF_FALLBACK_STOP,
+}
+FULL_SOC = 100.0
+ROUNDING = 1e-6
+
+
+def _refused(outcome: Outcome, detail: str) -> CallResult:
+    return CallResult(outcome, 0, 0.0, None, detail)
+
+
+class Battery:
+    """Carries writes out through Home Assistant services and reads each of them back."""
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        preset: Preset,
+        call: SafeServiceCall,
+        limits: Callable[[str], NumberLimits | None],
+        stop_timeout_s: float,
+    ) -> None:
+        """Take the entry's controls; `limits` tells what a number entity accepts."""
+        self._config = config
+        self._preset = preset
+        self._call = call
+        self._limits = limits
+        self._stop_timeout_s = stop_timeout_s
+
+    def entity_id(self, kind: WriteKind) -> str:
+        """Return the entity that a write goes to, empty when none is configured."""
+        return str(self._config.get(ROLES.get(kind, "")) or "")
+
+    async def carry_out(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+        """Carry a write out and verify it; `wanted` is asked before every attempt.
+
+        What belongs to a stop is tried once, past breaker and retries: the machine repeats it.
+        """
+        match write.kind:
+            case WriteKind.SWITCH_ON | WriteKind.SWITCH_OFF:
+                return await self._switch(write, wanted)
+            case WriteKind.FALLBACK_STOP:
+                return await self._press(self.entity_id(write.kind))
+            case WriteKind.SMOTHER:
+                return await self._smother()
+            case WriteKind.POWER | WriteKind.CUTOFF | WriteKind.DURATION:
+                return await self._number(write, wanted)
+
+    async def _switch(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+        entity_id = self.entity_id(write.kind)
+        domain = split_entity_id(entity_id)[0]
+        data = {"entity_id": entity_id}
+        if write.kind is WriteKind.SWITCH_ON:
+            expect = Expectation(entity_id, state="on")
+            return await self._call.call(domain, "turn_on", data, expect=expect, guard=wanted)
+        return await self._call.call_bypassing(
+            domain,
+            "turn_off",
+            data,
+            expect=Expectation(entity_id, state="off"),
+            timeout_s=self._stop_timeout_s,
+        )
+
+    async def _press(self, entity_id: str) -> CallResult:
+        if not entity_id:
+            return _refused(Outcome.NOT_FOUND, const.CONF_FALLBACK_STOP)
+        domain = split_entity_id(entity_id)[0]
+        return await self._call.call_bypassing(
+            domain, "press", {"entity_id": entity_id}, timeout_s=self._stop_timeout_s
+        )
+
+    async def _smother(self) -> CallResult:
+        """Ask for the smallest power and a full cutoff: the last resort without a fallback stop."""
+        results = []
+        for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, FULL_SOC)):
+            entity_id = self.entity_id(kind)
+            limits = self._limits(entity_id)
+            if limits is None:
+                results.append(_refused(Outcome.UNAVAILABLE, entity_id))
+                continue
+            accepted = _within(value, limits)
+            results.append(
+                await self._call.call_bypassing(
+                    split_entity_id(entity_id)[0],
+                    "set_value",
+                    {"entity_id": entity_id, "value": accepted},
+                    expect=Expectation(entity_id, number=accepted, tolerance=limits.step / 2),
+                    timeout_s=self._stop_timeout_s,
+                )
+            )
+        return next((result for result in results if not result.ok), results[0])
+
+    async def _number(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+        entity_id = self.entity_id(write.kind)
+        limits = self._limits(entity_id)
+        if limits is None:
+            return _refused(Outcome.UNAVAILABLE, entity_id)
+        value = self.native_value(write, limits)
+        if value is None:
+            return _refused(Outcome.INVALID, f"{entity_id}: {limits.unit}")
+        return await self._call.call(
+            split_entity_id(entity_id)[0],
+            "set_value",
+            {"entity_id": entity_id, "value": value},
+            expect=Expectation(entity_id, number=value, tolerance=limits.step / 2),
+            guard=wanted,
+        )
+
+    def native_value(self, write: Write, limits: NumberLimits) -> float | None:
+        """Return a write's value in the entity's own unit and step, None where it cannot be had.
+
+        Power and duration are rounded down, the cutoff up, so that rounding never widens a limit.
+        """
+        step = limits.step
+        match write.kind:
+            case WriteKind.POWER:
+                if limits.unit not in PowerConverter.VALID_UNITS:
+                    return None
+                value = PowerConverter.convert(write.value, UnitOfPower.WATT, limits.unit)
+                value = min(_round_down(value, step), limits.maximum)
+                return value if value >= limits.minimum else None
+            case WriteKind.DURATION:
+                unit = limits.unit or UnitOfTime.MINUTES
+                if unit not in DurationConverter.VALID_UNITS:
+                    return None
+                value = DurationConverter.convert(write.value, UnitOfTime.MINUTES, unit)
+                return _within(_round_down(value, step), limits)
+            case _:
+                return _within(self._cutoff(write.value, step or 1.0), limits)
+
+    def _cutoff(self, floor_soc: float, step: float) -> float:
+        """Return the smallest cutoff (%) that the battery does not truncate to below the floor."""
+        value = ceil(floor_soc / step - ROUNDING) * step
+        unit = self._preset.cutoff_unit
+        while unit and value < FULL_SOC and floor(value / unit) * unit < floor_soc:
+            value += step
+        return min(value, FULL_SOC)
+
+
+def _round_down(value: float, step: float) -> float:
+    return round(floor(value / step + ROUNDING) * step, 6) if step > 0 else value
+
+
+def _within(value: float, limits: NumberLimits) -> float:
+    return min(max(value, limits.minimum), limits.maximum)

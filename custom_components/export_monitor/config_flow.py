@@ -1,0 +1,314 @@
+"""Asks for the wiring and the settings of an entry, and changes them later."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, override
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlow,
+)
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.data_entry_flow import AbortFlow
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+from homeassistant.util import slugify
+import voluptuous as vol
+
+from . import const
+from .flow_schema import (
+    BATTERY,
+    FIRST_SETTINGS,
+    FORECAST,
+    FORECAST_BASES,
+    LIMITS,
+    SENSORS,
+    TIMING,
+    WIRING,
+    Errors,
+    Number,
+    Refusal,
+    Role,
+    entity_fields,
+    number_fields,
+    proposals,
+    refused_entities,
+    refused_limits,
+    refused_numbers,
+    refused_timing,
+    sign_contradicted,
+)
+from .models import Basis
+from .presets import ALPHAESS, GENERIC, PRESETS, Preset
+from .settings import merged, preset_of
+from .sources import entity_ids
+
+CONF_NAME = "name"
+
+type Answers = Mapping[str, Any]
+
+
+def _choice(key: str, options: Iterable[str]) -> SelectSelector:
+    """Return a choice whose options are translated under its key."""
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=list(options), translation_key=key, mode=SelectSelectorMode.DROPDOWN
+        )
+    )
+
+
+def _limits_schema() -> vol.Schema:
+    fields: dict[vol.Marker, object] = {
+        vol.Required(const.CONF_BASIS, default=const.DEFAULTS[const.CONF_BASIS]): _choice(
+            const.CONF_BASIS, Basis
+        )
+    }
+    return vol.Schema({**fields, **number_fields(LIMITS)})
+
+
+def _limits(answers: Answers) -> dict[str, Any]:
+    """Return the limits; an optional one left empty is none."""
+    return {const.CONF_BASIS: answers[const.CONF_BASIS]} | _figures(LIMITS, answers)
+
+
+def _figures(numbers: Iterable[Number], answers: Answers) -> dict[str, Any]:
+    return {each.key: answers.get(each.key, const.DEFAULTS[each.key]) for each in numbers}
+
+
+def _limit_errors(hass: HomeAssistant, config: Mapping[str, object], answers: Answers) -> Errors:
+    return refused_numbers(LIMITS, answers) or refused_limits(hass, {**config, **_limits(answers)})
+
+
+def _form(
+    flow: ConfigFlow | OptionsFlow,
+    step_id: str,
+    schema: vol.Schema,
+    shown: Mapping[str, object],
+    errors: Errors | None = None,
+) -> ConfigFlowResult:
+    """Show a form, filled with what is proposed or was typed."""
+    filled = flow.add_suggested_values_to_schema(
+        schema,  # type: ignore[arg-type]  # the newest end aliases voluptuous
+        shown,
+    )
+    return flow.async_show_form(step_id=step_id, data_schema=filled, errors=errors)
+
+
+class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
+    """Makes an entry, or wires an existing one anew, in the same steps."""
+
+    VERSION = 1
+    MINOR_VERSION = 2  # 1.x wrote 1.1; a higher minor version lets the user go back
+
+    def __init__(self) -> None:
+        """Start without any wiring."""
+        self._preset: Preset = GENERIC
+        self._title = const.NAME
+        self._before: Mapping[str, object] = {}
+        self._wiring: dict[str, object] = {}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> "ExportMonitorOptionsFlow":
+        """Return the flow behind the entry's Configure button."""
+        return ExportMonitorOptionsFlow()
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the kind of battery, and for a name from the second entry on."""
+        entries = self._async_current_entries()
+        found = proposals(self.hass, ALPHAESS, BATTERY[:1])
+        fields: dict[vol.Marker, object] = {
+            vol.Required(const.CONF_PRESET, default=(ALPHAESS if found else GENERIC).key): _choice(
+                const.CONF_PRESET, PRESETS
+            )
+        }
+        if entries:
+            fields[vol.Optional(CONF_NAME)] = TextSelector()
+        errors: Errors = {}
+        if user_input is not None:
+            name = str(user_input.get(CONF_NAME, "")).strip()
+            if entries and not name:
+                errors[CONF_NAME] = Refusal.NAME_REQUIRED
+            elif slugify(name) in {slugify(entry.title) for entry in entries}:
+                errors[CONF_NAME] = Refusal.NAME_TAKEN
+            else:
+                self._preset = PRESETS[user_input[const.CONF_PRESET]]
+                self._title = name or const.NAME
+                return await self.async_step_battery()
+        return _form(self, "user", vol.Schema(fields), user_input or {}, errors)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take the entry's wiring as the proposal for its own."""
+        config = merged(self._get_reconfigure_entry())
+        self._preset = preset_of(config)
+        self._before = config
+        return await self.async_step_battery()
+
+    async def async_step_battery(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for what commands the battery."""
+        schema = vol.Schema(entity_fields(BATTERY))
+        if user_input is None:
+            return _form(self, "battery", schema, self._proposed(BATTERY))
+        errors = self._refused(BATTERY, user_input)
+        if self._preset.fallback_required and not user_input.get(const.CONF_FALLBACK_STOP):
+            errors.setdefault(const.CONF_FALLBACK_STOP, Refusal.FALLBACK_REQUIRED)
+        if errors:
+            return _form(self, "battery", schema, user_input, errors)
+        await self._claim(user_input[const.CONF_DISCHARGE_SWITCH])
+        self._take(user_input)
+        return await self.async_step_sensors()
+
+    async def async_step_sensors(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for what measures the house."""
+        fields = entity_fields(SENSORS)
+        sign, observe = const.CONF_BATTERY_POWER_SIGN, const.CONF_OBSERVE_RESERVE
+        fields[vol.Required(sign, default=const.DEFAULTS[sign])] = _choice(
+            sign, (const.SIGN_DISCHARGE_POSITIVE, const.SIGN_CHARGE_POSITIVE)
+        )
+        fields[vol.Required(observe, default=const.DEFAULTS[observe])] = BooleanSelector()
+        schema = vol.Schema(fields)
+        if user_input is None:
+            kept = {key: self._before[key] for key in (sign, observe) if key in self._before}
+            return _form(self, "sensors", schema, self._proposed(SENSORS) | kept)
+        errors = self._refused(SENSORS, user_input)
+        if user_input[observe] and not user_input.get(const.CONF_RESERVE_SOC):
+            errors[const.CONF_RESERVE_SOC] = Refusal.RESERVE_REQUIRED
+        if not errors and sign_contradicted(self.hass, user_input):
+            errors[sign] = Refusal.SIGN_CONTRADICTED
+        if errors:
+            return _form(self, "sensors", schema, user_input, errors)
+        self._take(user_input)
+        return await self.async_step_forecast()
+
+    async def async_step_forecast(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the PV forecast, which only some bases need."""
+        schema = vol.Schema(entity_fields(FORECAST))
+        if user_input is None:
+            return _form(self, "forecast", schema, self._proposed(FORECAST))
+        errors = self._refused(FORECAST, user_input)
+        in_use = self._before.get(const.CONF_BASIS) in FORECAST_BASES
+        if in_use and not user_input.get(const.CONF_FORECAST_TODAY):
+            errors[const.CONF_FORECAST_TODAY] = Refusal.FORECAST_IN_USE
+        if errors:
+            return _form(self, "forecast", schema, user_input, errors)
+        self._take(user_input)
+        if self.source == SOURCE_RECONFIGURE:
+            return self._rewire()
+        return await self.async_step_limits()
+
+    async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the first settings and make the entry."""
+        if user_input is None:
+            first: dict[str, object] = {**const.DEFAULTS, **FIRST_SETTINGS}
+            if const.CONF_FORECAST_TODAY not in self._wiring:
+                first[const.CONF_BASIS] = Basis.GENERATED
+            return _form(self, "limits", _limits_schema(), first)
+        errors = _limit_errors(self.hass, self._wiring, user_input)
+        if errors:
+            return _form(self, "limits", _limits_schema(), user_input, errors)
+        return self.async_create_entry(
+            title=self._title,
+            data={const.CONF_PRESET: self._preset.key, **self._wiring},
+            options=_limits(user_input),
+        )
+
+    def _proposed(self, roles: tuple[Role, ...]) -> dict[str, object]:
+        """Return what roles begin with: the entry's own entities, else what the patterns find.
+
+        An entry of ours that leaves a role empty means it; one of 1.x never heard of the role.
+        """
+        ids = {role.key: entity_ids(self._before, role.key) for role in roles}
+        own: dict[str, object] = {
+            role.key: ids[role.key] if role.multiple else ids[role.key][0]
+            for role in roles
+            if ids[role.key]
+        }
+        if const.CONF_PRESET in self._before:
+            return own
+        return proposals(self.hass, self._preset, roles) | own
+
+    def _refused(self, roles: tuple[Role, ...], answers: Answers) -> Errors:
+        taken = [each for key in self._wiring for each in entity_ids(self._wiring, key)]
+        return refused_entities(self.hass, roles, answers, taken)
+
+    def _take(self, answers: Answers) -> None:
+        """Keep a form's answers; what was left empty is not stored."""
+        self._wiring |= {key: value for key, value in answers.items() if value not in ("", [])}
+
+    async def _claim(self, switch: str) -> None:
+        """Abort where another entry commands the same battery; those of 1.x have no unique id."""
+        own = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        for entry in self._async_current_entries():
+            if entry is not own and merged(entry).get(const.CONF_DISCHARGE_SWITCH) == switch:
+                raise AbortFlow("already_configured")
+        if own is None:
+            await self.async_set_unique_id(switch)
+
+    def _rewire(self) -> ConfigFlowResult:
+        """Store the new wiring; the entry's own update listener reloads it.
+
+        1.x kept wiring in options too, where it would win over the new one.
+        """
+        entry = self._get_reconfigure_entry()
+        kept = {key: value for key, value in entry.data.items() if key not in WIRING}
+        self.hass.config_entries.async_update_entry(
+            entry,
+            unique_id=str(self._wiring[const.CONF_DISCHARGE_SWITCH]),
+            data={**kept, const.CONF_PRESET: self._preset.key, **self._wiring},
+            options={key: value for key, value in entry.options.items() if key not in WIRING},
+        )
+        if entry.state is not ConfigEntryState.LOADED:  # then nobody listens
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return self.async_abort(reason="reconfigure_successful")
+
+
+class ExportMonitorOptionsFlow(OptionsFlow):
+    """Changes settings; the entry's update listener applies them."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer the two groups of settings."""
+        return self.async_show_menu(step_id="init", menu_options=["limits", "timing"])
+
+    async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change what may be exported."""
+        config = merged(self.config_entry)
+        errors: Errors = {}
+        if user_input is not None:
+            errors = _limit_errors(self.hass, config, user_input)
+            if not errors:
+                return self._store(_limits(user_input))
+        return _form(self, "limits", _limits_schema(), user_input or config, errors)
+
+    async def async_step_timing(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change how often to look, how long to wait, and how long a discharge may run alone."""
+        config = merged(self.config_entry)
+        errors: Errors = {}
+        if user_input is not None:
+            errors = refused_numbers(TIMING, user_input) or refused_timing(
+                self.hass, {**config, **user_input}
+            )
+            if not errors:
+                return self._store(_figures(TIMING, user_input))
+        schema = vol.Schema(number_fields(TIMING))
+        return _form(self, "timing", schema, user_input or config, errors)
+
+    def _store(self, settings: Answers) -> ConfigFlowResult:
+        return self.async_create_entry(data={**self.config_entry.options, **settings})

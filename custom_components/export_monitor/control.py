@@ -1,0 +1,364 @@
+"""Carries the machine's commands out and feeds the results back; owns the guard's timer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+import logging
+import time
+from typing import Any
+from uuid import uuid4
+
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers.event import (
+    async_call_later,
+    async_track_state_change_event,
+    async_track_state_report_event,
+    async_track_time_interval,
+)
+from homeassistant.util import dt as dt_util
+
+from .alerts import Alerts
+from .battery import Battery
+from .engine import errors as ledger
+from .engine.restart import resume
+from .engine.session import step
+from .engine.state import (
+    Answered,
+    Clear,
+    Command,
+    Ended,
+    Event as MachineEvent,
+    Observed,
+    Phase,
+    Raise,
+    Reply,
+    StartRequested,
+    State,
+    StopRequested,
+    Write,
+    WriteKind,
+)
+from .error_handler import BreakerState, CircuitBreaker, StaleDataDetector
+from .models import EndReason, Errors, ErrorState, Instant, Observation, Readings, Settings
+from .sources import Sources
+from .storage import Record, Storage, record_of
+
+_LOGGER = logging.getLogger(__name__)
+
+ORPHAN_GRACE_S = 10.0
+GUARD_INTERVAL = timedelta(seconds=1)
+ENTITY_OF_ERROR = {
+    ErrorState.POWER_SET_FAILED: WriteKind.POWER,
+    ErrorState.CUTOFF_SET_FAILED: WriteKind.CUTOFF,
+    ErrorState.DURATION_SET_FAILED: WriteKind.DURATION,
+    ErrorState.START_FAILED: WriteKind.SWITCH_ON,
+    ErrorState.STOP_FAILED: WriteKind.SWITCH_OFF,
+    ErrorState.BATTERY_NOT_RESPONDING: WriteKind.SWITCH_ON,
+}
+
+
+class Control:
+    """The hands of the session machine for one entry.
+
+    Every change of the machine goes through `_take`, one event at a time; what it asks for runs
+    in tasks whose results come back as events.
+    """
+
+    def __init__(  # noqa: PLR0913 - the rooms it joins
+        self,
+        hass: HomeAssistant,
+        sources: Sources,
+        battery: Battery,
+        storage: Storage,
+        alerts: Alerts,
+        update_circuit: CircuitBreaker,
+        battery_circuit: CircuitBreaker,
+        staleness: StaleDataDetector,
+        settings: Callable[[], Settings],
+    ) -> None:
+        """Join the rooms; nothing runs before `begin`."""
+        self._hass = hass
+        self._sources = sources
+        self._battery = battery
+        self._storage = storage
+        self._alerts = alerts
+        self._update_circuit = update_circuit
+        self._battery_circuit = battery_circuit
+        self._staleness = staleness
+        self._settings = settings
+        self.state = State()
+        self.errors = Errors()
+        self.readings: Readings | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._replies: dict[str, asyncio.Future[Reply]] = {}
+        self._starts: set[asyncio.Task[None]] = set()
+        self._unsubscribe: list[CALLBACK_TYPE] = []
+        self._stop_guarding: list[CALLBACK_TYPE] = []
+        self._events: deque[MachineEvent] = deque()
+        self._taking = False
+        self._orphan_timer: CALLBACK_TYPE | None = None
+        self._left = False
+        self._forgotten = False
+
+    # --- Life ---
+
+    async def begin(self, before: "Control | None" = None) -> None:
+        """Take up the state of the run before, or the stored one; then look and listen."""
+        if before is not None:
+            before.leave()
+            self._alerts.withdraw_all()  # what still holds is found again
+            self.state = resume(before.state, before.now(), self.now())
+            self.errors = Errors(history=before.errors.history)
+        else:
+            await self._load()
+        self._unsubscribe.append(
+            async_track_state_change_event(self._hass, self._sources.deciding_ids, self._on_report)
+        )
+        self.observe()
+
+    async def _load(self) -> None:
+        try:
+            record = await self._storage.load()
+        except (TypeError, ValueError, KeyError, AttributeError):
+            # An unreadable record must not keep the guard from living.
+            _LOGGER.exception("Stored state cannot be understood and is started anew")
+            return
+        if record is not None:
+            self.state = resume(record.state(), Instant(record.saved, 0.0), self.now())
+            self.errors = Errors(history=record.history)
+
+    @callback
+    def orphan(self, then: Callable[[], None]) -> None:
+        """Go on alone after the entry was unloaded, until the next run takes over.
+
+        If none does within seconds, this is no reload: a running session is stopped, followed
+        until proven, and `then` is called.
+        """
+        self._listeners = [lambda: self._leave_when_idle(then)]
+        self._orphan_timer = async_call_later(
+            self._hass, ORPHAN_GRACE_S, lambda _: self.end(EndReason.UNLOAD)
+        )
+        self._leave_when_idle(then)
+
+    @callback
+    def forget(self) -> None:
+        """Keep no record any more: the entry was removed."""
+        self._forgotten = True
+
+    @callback
+    def end(self, reason: EndReason) -> None:
+        """Stop whatever runs, without waiting."""
+        if self.state.phase is not Phase.IDLE:
+            self._take(StopRequested(self._observation(), reason))
+
+    @callback
+    def _leave_when_idle(self, then: Callable[[], None]) -> None:
+        if self.state.phase is Phase.IDLE:
+            self.leave()
+            then()
+
+    @callback
+    def leave(self) -> None:
+        """Look and listen no more; what is still being started is called off."""
+        self._left = True
+        self._listeners.clear()
+        if self._orphan_timer is not None:
+            self._orphan_timer()
+            self._orphan_timer = None
+        for unsubscribe in (*self._unsubscribe, *self._stop_guarding):
+            unsubscribe()
+        self._unsubscribe.clear()
+        self._stop_guarding.clear()
+        for task in tuple(self._starts):
+            task.cancel()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call back after every event that changed something worth showing."""
+        self._listeners.append(listener)
+
+    @staticmethod
+    def now() -> Instant:
+        """Return the present on both clocks: the one clock of the package."""
+        return Instant(dt_util.utcnow(), time.monotonic())
+
+    # --- Events ---
+
+    @callback
+    def observe(self) -> None:
+        """Look at everything now and decide."""
+        self._take(Observed(self._observation()))
+
+    @callback
+    def _on_report(self, event: Event[Any]) -> None:
+        del event
+        self.observe()
+
+    @callback
+    def _on_guard(self, now: datetime) -> None:
+        del now
+        self.observe()
+
+    async def start(
+        self,
+        *,
+        power_w: float | None = None,
+        energy_kwh: float | None = None,
+        duration_min: float | None = None,
+    ) -> Reply:
+        """Ask for a discharge and wait until it runs or has failed."""
+        request_id = uuid4().hex
+        event = StartRequested(
+            self._observation(),
+            request_id,
+            power_w=power_w,
+            energy_kwh=energy_kwh,
+            duration_min=duration_min,
+        )
+        return await self._ask(request_id, event)
+
+    async def stop(self, reason: EndReason = EndReason.USER, note: str | None = None) -> Reply:
+        """Stop whatever runs; return when that is proven, or late by the alarm."""
+        request_id = uuid4().hex
+        return await self._ask(request_id, StopRequested(self._observation(), reason, request_id, note))
+
+    async def _ask(self, request_id: str, event: MachineEvent) -> Reply:
+        reply: asyncio.Future[Reply] = self._hass.loop.create_future()
+        self._replies[request_id] = reply
+        self._take(event)
+        return await reply
+
+    def _observation(self) -> Observation:
+        self.readings = self._sources.read()
+        return Observation(
+            now=self.now(),
+            readings=self.readings,
+            settings=self._settings(),
+            battery_circuit_open=self._battery_circuit.state is BreakerState.OPEN,
+            update_circuit_open=self._update_circuit.state is BreakerState.OPEN,
+            data_stale=self._staleness.age() is not None and self._staleness.is_stale(),
+        )
+
+    @callback
+    def _take(self, event: MachineEvent) -> None:
+        """Let the machine take an event and carry out what it asks for.
+
+        A write can answer before it is waited for; its answer then queues up behind.
+        """
+        self._events.append(event)
+        if self._taking or self._left:
+            return
+        self._taking = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._taking = False
+
+    def _step(self, event: MachineEvent) -> None:
+        before = self.state
+        self.state, commands = step(before, event)
+        for command in commands:
+            self._carry_out(command)
+        self._guard_while_needed()
+        self._keep(before)
+        if commands or before.phase is not self.state.phase:
+            for listener in tuple(self._listeners):
+                listener()
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case Write():
+                self._write(command)
+            case Raise(error, detail):
+                self.report(error, detail)
+            case Clear(error):
+                self.withdraw(error)
+            case Reply():
+                reply = self._replies.pop(command.request_id, None)
+                if reply is not None and not reply.done():
+                    reply.set_result(command)
+            case Ended(session):
+                _LOGGER.info(
+                    "Discharge %s ended: %s, %.3f kWh, proven by %s",
+                    session.id,
+                    session.reason,
+                    session.exported_kwh,
+                    session.proof,
+                )
+
+    # --- Errors ---
+
+    @callback
+    def report(self, error: ErrorState, detail: str = "") -> None:
+        """Let an error stand and announce it."""
+        kind = ENTITY_OF_ERROR.get(error)
+        entity_id = self._battery.entity_id(kind) if kind is not None else None
+        if error is ErrorState.SOC_READ_FAILED:
+            entity_id = self._sources.soc_id
+        self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
+        self._alerts.announce(error, entity_id, detail)
+
+    @callback
+    def withdraw(self, error: ErrorState) -> None:
+        """Let an error stand no longer and take its announcement back."""
+        self.errors = ledger.cleared(self.errors, error)
+        self._alerts.withdraw(error)
+
+    # --- Writes ---
+
+    def _write(self, write: Write) -> None:
+        if write.stops:
+            for task in tuple(self._starts):  # what is being written must not arrive after the stop
+                task.cancel()
+        task = self._hass.async_create_background_task(
+            self._write_and_answer(write), f"export_monitor {write.kind}"
+        )
+        if not write.stops:
+            self._starts.add(task)
+            task.add_done_callback(self._starts.discard)
+
+    async def _write_and_answer(self, write: Write) -> None:
+        if write.kind is WriteKind.SWITCH_ON:
+            await self._save()  # a crash from here on must find the session again
+        result = await self._battery.carry_out(write, lambda: self.state.epoch == write.epoch)
+        if not result.ok:
+            _LOGGER.warning("Battery write %s: %s %s", write.kind, result.outcome, result.detail)
+        detail = "" if result.ok else f"{result.outcome}: {result.detail}"
+        self._take(Answered(self.now(), write, result.ok, detail))
+
+    # --- Guard and record ---
+
+    def _guard_while_needed(self) -> None:
+        """Run the guard's own timer, and decide on every report, while anything is under way."""
+        if self.state.phase is Phase.IDLE:
+            for stop in self._stop_guarding:
+                stop()
+            self._stop_guarding.clear()
+        elif not self._stop_guarding:  # also where a stop is followed after an unload
+            ids = self._sources.guarding_ids
+            self._stop_guarding = [
+                async_track_time_interval(self._hass, self._on_guard, GUARD_INTERVAL),
+                async_track_state_change_event(self._hass, ids, self._on_report),
+                async_track_state_report_event(self._hass, ids, self._on_report),
+            ]
+
+    def _keep(self, before: State) -> None:
+        """Write through what safety rests on; sums can wait some seconds."""
+        after = self.state
+        if self._forgotten:
+            return
+        if (
+            before.phase is not after.phase
+            or before.lease != after.lease
+            or (before.session is None) != (after.session is None)
+        ):
+            self._hass.async_create_task(self._save(), "export_monitor record")
+        elif before.meter.counter != after.meter.counter or before.generation != after.generation:
+            self._storage.save_soon(self._record())
+
+    async def _save(self) -> None:
+        await self._storage.save(self._record())
+
+    def _record(self) -> Record:
+        return record_of(self.state, self.errors.history, dt_util.utcnow())

@@ -1,0 +1,241 @@
+"""Polls the world for people to see, and answers how healthy all this is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+import logging
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+
+from . import const
+from .control import Control
+from .engine import errors as ledger
+from .engine.errors import BATTERY_FAULTS
+from .engine.state import Phase, State
+from .error_handler import BreakerState, CircuitBreaker, SensorValidation, StaleDataDetector
+from .models import Blocker, Decision, Errors, ErrorState, Readings, StandingError
+
+_LOGGER = logging.getLogger(__name__)
+
+TICK = timedelta(seconds=5)
+AGE_NORMAL_S = 15.0
+
+
+class SystemHealth(StrEnum):
+    """States of `sensor.export_monitor_system_health`."""
+
+    HEALTHY = "Healthy"
+    ERROR = "Error"
+    STALE_DATA = "Stale Data"
+    CIRCUIT_BREAKER_OPEN = "Circuit Breaker Open"
+
+
+class DischargeStatus(StrEnum):
+    """States of `sensor.export_monitor_discharge_status`."""
+
+    IDLE = "Idle"
+    NEEDED = "Needed"
+    ACTIVE = "Active"
+    COMPLETE = "Complete"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What entities show."""
+
+    state: State
+    readings: Readings
+    errors: Errors
+    complete: bool
+    """All required sources are there, valid and fresh."""
+    status: DischargeStatus
+
+    @property
+    def decision(self) -> Decision | None:
+        """Return the present decision where it rests on complete data."""
+        return self.state.decision if self.complete else None
+
+    @property
+    def error(self) -> StandingError | None:
+        """Return the error that shows."""
+        return ledger.shown(self.errors)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What an entry's rooms share while it is loaded."""
+
+    coordinator: "ExportMonitorCoordinator"
+    control: Control
+    prefix: str
+
+
+type ExportMonitorConfigEntry = ConfigEntry[Runtime]
+
+
+class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
+    """Looks every few seconds; publishes at once when the controller changes."""
+
+    config_entry: ExportMonitorConfigEntry
+
+    def __init__(  # noqa: PLR0913 - the rooms it shows
+        self,
+        hass: HomeAssistant,
+        entry: ExportMonitorConfigEntry,
+        control: Control,
+        staleness: StaleDataDetector,
+        validation: SensorValidation,
+        update_circuit: CircuitBreaker,
+        battery_circuit: CircuitBreaker,
+        scan_interval_s: float,
+    ) -> None:
+        """Join the rooms; the first look is taken by set-up."""
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=const.NAME,
+            update_interval=timedelta(seconds=scan_interval_s),
+            always_update=False,
+        )
+        self.control = control
+        self.staleness = staleness
+        self.validation = validation
+        self.circuits = (update_circuit, battery_circuit)
+        self._update_circuit = update_circuit
+        self._reachable: bool | None = None
+        self._polled_once = False
+        self._began = control.now().mono
+
+    @callback
+    def start_ticking(self) -> Callable[[], None]:
+        """Keep ages and health current between polls; returns how to end that."""
+        self.control.listen(self.publish)
+        return async_track_time_interval(self.hass, self._tick, TICK)
+
+    @callback
+    def _tick(self, now: datetime) -> None:
+        del now
+        self.async_update_listeners()
+
+    @callback
+    def publish(self) -> None:
+        """Show what has just changed, without waiting for the next poll."""
+        self.data = self._snapshot()
+        self.async_update_listeners()
+
+    async def _async_update_data(self) -> Snapshot:
+        """Look, and judge whether the look was good.
+
+        Never fails: the guard and the health sensors live while every input is missing. An open
+        update circuit pauses the judging and the showing, never the guard.
+        """
+        polled = self._update_circuit.can_attempt()
+        self.control.observe()
+        if polled:
+            if self.control.state.watch.incomplete is None:
+                self._update_circuit.record_success()
+                self.staleness.mark_update()
+            else:
+                self._update_circuit.record_failure()
+            self._log_change()
+        elif self._polled_once and not self.discharge_active:
+            return self.data
+        self._polled_once = True
+        return self._snapshot()
+
+    def _log_change(self) -> None:
+        reachable = self.control.state.watch.incomplete is None
+        if reachable is not self._reachable:
+            if not reachable:
+                _LOGGER.warning(
+                    "Required data is missing, stale or invalid; no start until it is back"
+                )
+            elif self._reachable is not None:
+                _LOGGER.info("Required data is complete again")
+            self._reachable = reachable
+
+    def _snapshot(self) -> Snapshot:
+        state = self.control.state
+        readings = self.control.readings
+        if readings is None:  # set-up observes before anything is shown
+            raise RuntimeError
+        return Snapshot(
+            state=state,
+            readings=readings,
+            errors=self.control.errors,
+            complete=state.watch.incomplete is None,
+            status=self._status(state),
+        )
+
+    def _status(self, state: State) -> DischargeStatus:
+        if any(error.state in BATTERY_FAULTS for error in self.control.errors.standing):
+            return DischargeStatus.ERROR
+        if state.phase is not Phase.IDLE:
+            return DischargeStatus.ACTIVE
+        if state.last is not None and self.control.now().mono < state.cooldown_until:
+            return DischargeStatus.COMPLETE
+        needed = (
+            state.watch.incomplete is None
+            and state.decision is not None
+            and state.decision.blocker in (None, Blocker.CIRCUIT_OPEN, Blocker.MODE_CONFLICT)
+        )
+        return DischargeStatus.NEEDED if needed else DischargeStatus.IDLE
+
+    @property
+    def discharge_active(self) -> bool:
+        """Whether a session runs or a stop is still unproven."""
+        return self.control.state.phase is not Phase.IDLE
+
+    # --- The health API ---
+
+    def can_attempt_operation(self) -> bool:
+        """Tell whether neither of the two control circuits refuses."""
+        return all(circuit.can_attempt() for circuit in self.circuits)
+
+    def is_circuit_breaker_open(self) -> bool:
+        """Tell whether a control circuit is open; half-open counts as closed."""
+        return any(circuit.state is BreakerState.OPEN for circuit in self.circuits)
+
+    def is_data_stale(self) -> bool:
+        """Tell whether the last good update is older than the limit, or never was."""
+        return self.staleness.is_stale()
+
+    def get_data_age(self) -> float | None:
+        """Return seconds since the last good update, None before the first."""
+        return self.staleness.age()
+
+    def waiting_s(self) -> float:
+        """Return seconds since set-up."""
+        return self.control.now().mono - self._began
+
+    def get_error_state(self) -> ErrorState:
+        """Return the most severe error that stands."""
+        error = ledger.shown(self.control.errors)
+        return ErrorState.NONE if error is None else error.state
+
+    def set_error_state(self, error: ErrorState, detail: str = "") -> None:
+        """Let an error stand and announce it."""
+        if error is not ErrorState.NONE:
+            self.control.report(error, detail)
+            self.publish()
+
+    def clear_error_state(self, error: ErrorState | None = None) -> None:
+        """Clear one error, or all that stand."""
+        for entry in self.control.errors.standing:
+            if error in (None, entry.state):
+                self.control.withdraw(entry.state)
+        self.publish()
+
+    def get_system_health(self) -> SystemHealth:
+        """Return the worst of circuits, errors and age, in that order."""
+        if self.is_circuit_breaker_open():
+            return SystemHealth.CIRCUIT_BREAKER_OPEN
+        if self.control.errors.standing:
+            return SystemHealth.ERROR
+        return SystemHealth.STALE_DATA if self.is_data_stale() else SystemHealth.HEALTHY

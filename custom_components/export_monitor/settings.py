@@ -1,0 +1,98 @@
+"""Turns a config entry into the engine's settings: the one place where options meet defaults."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.util import dt as dt_util
+
+from . import const
+from .error_handler import POLICIES, BreakerPolicy, RetryPolicy
+from .formats import as_number
+from .models import Basis, Settings
+from .presets import GENERIC, PRESETS, Preset
+from .sources import entity_ids, is_daily
+
+# Changing one of these takes effect at the next decision; any other change reloads the entry.
+LIVE_OPTIONS = frozenset(
+    {
+        const.CONF_TARGET_EXPORT,
+        const.CONF_MIN_SOC,
+        const.CONF_SAFETY_MARGIN,
+        const.CONF_BASIS,
+        const.CONF_FIXED_LIMIT,
+        const.CONF_SITE_EXPORT_LIMIT,
+        const.CONF_INVERTER_LIMIT,
+        const.CONF_PV_PEAK,
+        const.CONF_BATTERY_CAPACITY,
+        const.CONF_HOUSE_LOAD_DAY,
+        const.CONF_HARDWARE_LEASE,
+        const.CONF_BLIND_LIMIT,
+    }
+)
+
+
+def merged(entry: ConfigEntry) -> Mapping[str, object]:
+    """Return an entry's configuration; 1.x kept settings in data or options, and options win."""
+    return MappingProxyType({**const.DEFAULTS, **entry.data, **entry.options})
+
+
+def number(config: Mapping[str, object], key: str) -> float:
+    """Return a numeric option, its default where it is missing or no number."""
+    value = as_number(config.get(key))
+    return value if value is not None else float(const.DEFAULTS[key])
+
+
+def preset_of(config: Mapping[str, object]) -> Preset:
+    """Return the entry's battery preset; an entry of 1.x has none but names its entities."""
+    chosen = config.get(const.CONF_PRESET)
+    if chosen in PRESETS:
+        return PRESETS[str(chosen)]
+    switch = str(config.get(const.CONF_DISCHARGE_SWITCH) or "")
+    return PRESETS["alphaess"] if "alphaess" in switch else GENERIC
+
+
+def settings_of(config: Mapping[str, object]) -> Settings:
+    """Return the engine's settings."""
+    preset = preset_of(config)
+    export_ids = entity_ids(config, const.CONF_EXPORT_ENERGY)
+    pv_ids = entity_ids(config, const.CONF_PV_ENERGY)
+    return Settings(
+        target_export_w=number(config, const.CONF_TARGET_EXPORT),
+        min_soc=number(config, const.CONF_MIN_SOC),
+        safety_margin_kwh=number(config, const.CONF_SAFETY_MARGIN),
+        basis=Basis(str(config[const.CONF_BASIS])),
+        fixed_limit_kwh=number(config, const.CONF_FIXED_LIMIT),
+        site_export_limit_w=number(config, const.CONF_SITE_EXPORT_LIMIT),
+        inverter_limit_w=number(config, const.CONF_INVERTER_LIMIT),
+        pv_peak_w=number(config, const.CONF_PV_PEAK),
+        battery_capacity_kwh=number(config, const.CONF_BATTERY_CAPACITY),
+        house_load_kwh_per_day=number(config, const.CONF_HOUSE_LOAD_DAY),
+        hardware_lease_min=number(config, const.CONF_HARDWARE_LEASE),
+        blind_limit_min=number(config, const.CONF_BLIND_LIMIT),
+        duration_step_min=preset.duration_step_min,
+        meter_step_kwh=preset.meter_step_kwh,
+        daily_export_counter=bool(export_ids) and is_daily(export_ids[0]),
+        daily_pv_counters=tuple(is_daily(entity_id) for entity_id in pv_ids),
+        fallback_stop=bool(config.get(const.CONF_FALLBACK_STOP)),
+        timezone=dt_util.get_default_time_zone(),
+    )
+
+
+def retry_policy(config: Mapping[str, object]) -> RetryPolicy:
+    """Return how battery writes are tried."""
+    return RetryPolicy(
+        attempts=int(number(config, const.CONF_RETRY_ATTEMPTS)),
+        timeout_s=number(config, const.CONF_SERVICE_TIMEOUT),
+    )
+
+
+def breaker_policy(config: Mapping[str, object], circuit: str) -> BreakerPolicy:
+    """Return a control circuit's policy with the entry's threshold and reset time."""
+    policy = POLICIES[circuit]
+    return BreakerPolicy(
+        failures=int(number(config, const.CONF_BREAKER_THRESHOLD)),
+        reset_s=number(config, const.CONF_BREAKER_RESET),
+        half_open_calls=policy.half_open_calls,
+        successes_to_close=policy.successes_to_close,
+    )

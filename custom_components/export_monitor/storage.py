@@ -1,0 +1,123 @@
+"""What survives a restart: the session, the counter sums, and the error history."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import Store
+
+from .const import DOMAIN
+from .engine.metering import CounterSum, ExportMeter
+from .engine.state import Lease, Phase, State, Stopping
+from .models import PastError, Session
+
+VERSION = 1
+DELAY_S = 15.0  # counter sums only: a lost step is regained from the counter itself
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The part of the controller that is kept. Everything else is found out anew."""
+
+    saved: datetime
+    phase: Phase
+    meter: ExportMeter
+    generation: tuple[CounterSum, ...]
+    session: Session | None
+    last: Session | None
+    lease: Lease | None
+    stopping: Stopping | None
+    over_export_period: datetime | None
+    history: tuple[PastError, ...]
+
+    def state(self) -> State:
+        """Return the controller as it was."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept.pop("saved")
+        kept.pop("history")
+        return State(**kept)
+
+
+def record_of(state: State, history: tuple[PastError, ...], saved: datetime) -> Record:
+    """Return what is to be kept of a controller."""
+    return Record(
+        saved=saved,
+        phase=state.phase,
+        meter=state.meter,
+        generation=state.generation,
+        session=state.session,
+        last=state.last,
+        lease=state.lease,
+        stopping=state.stopping,
+        over_export_period=state.over_export_period,
+        history=history,
+    )
+
+
+def encode(value: object) -> object:
+    """Return a value of dataclasses, enums and times as plain JSON."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(kind: Any, value: object) -> Any:  # noqa: ANN401 - the type is the argument
+    """Return the value of a type that `encode` wrote; raises where it is none."""
+    if isinstance(kind, UnionType):
+        if value is None:
+            return None
+        return decode(next(arg for arg in get_args(kind) if arg is not NoneType), value)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise TypeError(value)
+        return tuple(decode(get_args(kind)[0], item) for item in value)
+    if is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise TypeError(value)
+        hints = get_type_hints(kind)
+        known = {f.name for f in fields(kind)}
+        return kind(**{k: decode(hints[k], v) for k, v in value.items() if k in known})  # type: ignore[operator]
+    if kind is datetime:
+        return datetime.fromisoformat(str(value))
+    return kind(value)
+
+
+class Storage:
+    """One entry's record on disk."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Name the file by the entry."""
+        self._store: Store[dict[str, Any]] = Store(
+            hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True
+        )
+
+    async def load(self) -> Record | None:
+        """Return the record, None where there is none yet.
+
+        Raises TypeError, ValueError or KeyError where it cannot be understood.
+        """
+        data = await self._store.async_load()
+        record: Record | None = None if data is None else decode(Record, data)
+        return record
+
+    async def save(self, record: Record) -> None:
+        """Write at once; raises OSError or HomeAssistantError where the disk refuses."""
+        await self._store.async_save(encode(record))  # type: ignore[arg-type]
+
+    def save_soon(self, record: Record) -> None:
+        """Write within seconds, and at the latest when Home Assistant stops."""
+        self._store.async_delay_save(lambda: encode(record), DELAY_S)  # type: ignore[arg-type, return-value]
+
+    async def remove(self) -> None:
+        """Delete the file."""
+        await self._store.async_remove()
