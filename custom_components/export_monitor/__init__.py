@@ -28,10 +28,11 @@ from .settings import (
     LIVE_OPTIONS,
     breaker_policy,
     merged,
-    number,
+    option_number,
     preset_of,
     retry_policy,
     settings_of,
+    switch_policy,
 )
 from .sources import Sources
 from .storage import Storage
@@ -41,6 +42,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(const.DOMAIN)
 ORPHANS: HassKey[dict[str, Control]] = HassKey(f"{const.DOMAIN}_orphans")
 UPDATE_CIRCUIT = "export_monitor_update"
 BATTERY_CIRCUIT = "battery_commands"
+TRIAL_GRACE_S = 25.0  # a trial's attempt may take the service's timeout and its read-back
 SHUTDOWN_WAIT_S = 18.0  # Home Assistant waits 20 s for shutdown jobs
 
 
@@ -55,9 +57,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     """Build the rooms and let the guard live; missing inputs are no reason to fail."""
     config = merged(entry)
     validation = SensorValidation()
-    staleness = StaleDataDetector(time.monotonic, number(config, const.CONF_STALE_AFTER))
+    staleness = StaleDataDetector(time.monotonic, option_number(config, const.CONF_STALE_AFTER))
     update_circuit, battery_circuit = (
-        CircuitBreaker(name, breaker_policy(config, name), time.monotonic)
+        CircuitBreaker(
+            name,
+            breaker_policy(config, name),
+            time.monotonic,
+            option_number(config, const.CONF_SERVICE_TIMEOUT) + TRIAL_GRACE_S,
+        )
         for name in (UPDATE_CIRCUIT, BATTERY_CIRCUIT)
     )
     prefix = _prefix(hass, entry)
@@ -65,9 +72,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     call = SafeServiceCall(
         hass, battery_circuit, retry_policy(config), clock=time.monotonic, random=random.random
     )
-    battery = Battery(
-        config, preset_of(config), call, sources.limits, number(config, const.CONF_SERVICE_TIMEOUT)
-    )
+    battery = Battery(config, preset_of(config), call, sources.limits, switch_policy(config))
     alerts = Alerts(hass, prefix, entry.entry_id)
     await alerts.prepare()
     control = Control(
@@ -89,7 +94,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         validation,
         update_circuit,
         battery_circuit,
-        number(config, const.CONF_SCAN_INTERVAL),
+        option_number(config, const.CONF_SCAN_INTERVAL),
     )
     await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
     entry.runtime_data = Runtime(coordinator, control, prefix)

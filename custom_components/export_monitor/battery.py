@@ -9,7 +9,7 @@ from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
 
 from . import const
 from .engine.state import Write, WriteKind
-from .error_handler import CallResult, Expectation, Outcome, SafeServiceCall
+from .error_handler import CallResult, Expectation, Outcome, RetryPolicy, SafeServiceCall
 from .presets import Preset
 from .sources import NumberLimits
 
@@ -38,14 +38,15 @@ class Battery:
         preset: Preset,
         call: SafeServiceCall,
         limits: Callable[[str], NumberLimits | None],
-        stop_timeout_s: float,
+        switch_policy: RetryPolicy,
     ) -> None:
         """Take the entry's controls; `limits` tells what a number entity accepts."""
         self._config = config
         self._preset = preset
         self._call = call
         self._limits = limits
-        self._stop_timeout_s = stop_timeout_s
+        self._switch_policy = switch_policy
+        self._stop_timeout_s = switch_policy.timeout_s
 
     def entity_id(self, kind: WriteKind) -> str:
         """Return the entity that a write goes to, empty when none is configured."""
@@ -72,7 +73,9 @@ class Battery:
         data = {"entity_id": entity_id}
         if write.kind is WriteKind.SWITCH_ON:
             expect = Expectation(entity_id, state="on")
-            return await self._call.call(domain, "turn_on", data, expect=expect, guard=wanted)
+            return await self._call.call(
+                domain, "turn_on", data, expect=expect, guard=wanted, policy=self._switch_policy
+            )
         return await self._call.call_bypassing(
             domain,
             "turn_off",

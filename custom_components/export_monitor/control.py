@@ -220,7 +220,9 @@ class Control:
     async def stop(self, reason: EndReason = EndReason.USER, note: str | None = None) -> Reply:
         """Stop whatever runs; return when that is proven, or late by the alarm."""
         request_id = uuid4().hex
-        return await self._ask(request_id, StopRequested(self._observation(), reason, request_id, note))
+        return await self._ask(
+            request_id, StopRequested(self._observation(), reason, request_id, note)
+        )
 
     async def _ask(self, request_id: str, event: MachineEvent) -> Reply:
         reply: asyncio.Future[Reply] = self._hass.loop.create_future()

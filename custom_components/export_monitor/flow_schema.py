@@ -35,7 +35,7 @@ from . import const
 from .formats import as_moment, as_number
 from .models import Basis
 from .presets import SOLCAST, Preset
-from .settings import number
+from .settings import option_number
 from .sources import entity_ids
 
 CLOUD_PLATFORM = "alphaess"  # Home Assistant's AlphaESS cloud integration
@@ -425,14 +425,14 @@ def refused_limits(hass: HomeAssistant, config: Answers) -> Errors:
     basis = config[const.CONF_BASIS]
     if basis in FORECAST_BASES and not config.get(const.CONF_FORECAST_TODAY):
         errors[const.CONF_BASIS] = Refusal.FORECAST_REQUIRED
-    if basis == Basis.FIXED and number(config, const.CONF_FIXED_LIMIT) <= 0:
+    if basis == Basis.FIXED and option_number(config, const.CONF_FIXED_LIMIT) <= 0:
         errors[const.CONF_FIXED_LIMIT] = Refusal.FIXED_LIMIT_REQUIRED
-    target = number(config, const.CONF_TARGET_EXPORT)
+    target = option_number(config, const.CONF_TARGET_EXPORT)
     power = _reach(hass, config, const.CONF_DISCHARGE_POWER, POWER_NUMBER)
     if power is not None and 0 < target < power[0]:
         errors[const.CONF_TARGET_EXPORT] = Refusal.TARGET_BELOW_POWER
     cutoff = _reach(hass, config, const.CONF_DISCHARGE_CUTOFF, CUTOFF_NUMBER)
-    if cutoff is not None and number(config, const.CONF_MIN_SOC) > cutoff[1]:
+    if cutoff is not None and option_number(config, const.CONF_MIN_SOC) > cutoff[1]:
         errors[const.CONF_MIN_SOC] = Refusal.MIN_SOC_BEYOND_CUTOFF
     return errors
 
@@ -440,7 +440,7 @@ def refused_limits(hass: HomeAssistant, config: Answers) -> Errors:
 def refused_timing(hass: HomeAssistant, config: Answers) -> Errors:
     """Return which times the battery's own timer cannot keep."""
     duration = _reach(hass, config, const.CONF_DISCHARGE_DURATION, DURATION_NUMBER)
-    if duration is not None and number(config, const.CONF_HARDWARE_LEASE) > duration[1]:
+    if duration is not None and option_number(config, const.CONF_HARDWARE_LEASE) > duration[1]:
         return {const.CONF_HARDWARE_LEASE: Refusal.LEASE_BEYOND_DURATION}
     return {}
 

@@ -1,6 +1,7 @@
 """Turns a config entry into the engine's settings: the one place where options meet defaults."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from homeassistant.config_entries import ConfigEntry
@@ -37,7 +38,7 @@ def merged(entry: ConfigEntry) -> Mapping[str, object]:
     return MappingProxyType({**const.DEFAULTS, **entry.data, **entry.options})
 
 
-def number(config: Mapping[str, object], key: str) -> float:
+def option_number(config: Mapping[str, object], key: str) -> float:
     """Return a numeric option, its default where it is missing or no number."""
     value = as_number(config.get(key))
     return value if value is not None else float(const.DEFAULTS[key])
@@ -58,18 +59,18 @@ def settings_of(config: Mapping[str, object]) -> Settings:
     export_ids = entity_ids(config, const.CONF_EXPORT_ENERGY)
     pv_ids = entity_ids(config, const.CONF_PV_ENERGY)
     return Settings(
-        target_export_w=number(config, const.CONF_TARGET_EXPORT),
-        min_soc=number(config, const.CONF_MIN_SOC),
-        safety_margin_kwh=number(config, const.CONF_SAFETY_MARGIN),
+        target_export_w=option_number(config, const.CONF_TARGET_EXPORT),
+        min_soc=option_number(config, const.CONF_MIN_SOC),
+        safety_margin_kwh=option_number(config, const.CONF_SAFETY_MARGIN),
         basis=Basis(str(config[const.CONF_BASIS])),
-        fixed_limit_kwh=number(config, const.CONF_FIXED_LIMIT),
-        site_export_limit_w=number(config, const.CONF_SITE_EXPORT_LIMIT),
-        inverter_limit_w=number(config, const.CONF_INVERTER_LIMIT),
-        pv_peak_w=number(config, const.CONF_PV_PEAK),
-        battery_capacity_kwh=number(config, const.CONF_BATTERY_CAPACITY),
-        house_load_kwh_per_day=number(config, const.CONF_HOUSE_LOAD_DAY),
-        hardware_lease_min=number(config, const.CONF_HARDWARE_LEASE),
-        blind_limit_min=number(config, const.CONF_BLIND_LIMIT),
+        fixed_limit_kwh=option_number(config, const.CONF_FIXED_LIMIT),
+        site_export_limit_w=option_number(config, const.CONF_SITE_EXPORT_LIMIT),
+        inverter_limit_w=option_number(config, const.CONF_INVERTER_LIMIT),
+        pv_peak_w=option_number(config, const.CONF_PV_PEAK),
+        battery_capacity_kwh=option_number(config, const.CONF_BATTERY_CAPACITY),
+        house_load_kwh_per_day=option_number(config, const.CONF_HOUSE_LOAD_DAY),
+        hardware_lease_min=option_number(config, const.CONF_HARDWARE_LEASE),
+        blind_limit_min=option_number(config, const.CONF_BLIND_LIMIT),
         duration_step_min=preset.duration_step_min,
         meter_step_kwh=preset.meter_step_kwh,
         daily_export_counter=bool(export_ids) and is_daily(export_ids[0]),
@@ -82,17 +83,22 @@ def settings_of(config: Mapping[str, object]) -> Settings:
 def retry_policy(config: Mapping[str, object]) -> RetryPolicy:
     """Return how battery writes are tried."""
     return RetryPolicy(
-        attempts=int(number(config, const.CONF_RETRY_ATTEMPTS)),
-        timeout_s=number(config, const.CONF_SERVICE_TIMEOUT),
+        attempts=int(option_number(config, const.CONF_RETRY_ATTEMPTS)),
+        timeout_s=option_number(config, const.CONF_SERVICE_TIMEOUT),
     )
+
+
+def switch_policy(config: Mapping[str, object]) -> RetryPolicy:
+    """Return how switching on is tried: AlphaESS drops a trigger within 2 s of another."""
+    return replace(retry_policy(config), first_delay_s=6.0, max_delay_s=6.0)
 
 
 def breaker_policy(config: Mapping[str, object], circuit: str) -> BreakerPolicy:
     """Return a control circuit's policy with the entry's threshold and reset time."""
     policy = POLICIES[circuit]
     return BreakerPolicy(
-        failures=int(number(config, const.CONF_BREAKER_THRESHOLD)),
-        reset_s=number(config, const.CONF_BREAKER_RESET),
+        failures=int(option_number(config, const.CONF_BREAKER_THRESHOLD)),
+        reset_s=option_number(config, const.CONF_BREAKER_RESET),
         half_open_calls=policy.half_open_calls,
         successes_to_close=policy.successes_to_close,
     )

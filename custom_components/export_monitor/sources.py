@@ -104,8 +104,8 @@ class Sources:
         self._battery = self._source(
             const.CONF_BATTERY_POWER, power, sign=-1.0 if reversed_sign else 1.0
         )
-        self._pv = self._source(const.CONF_PV_POWER, power, never_negative=True)
-        self._load = self._source(const.CONF_HOUSE_LOAD, power, never_negative=True)
+        self._pv = self._source(const.CONF_PV_POWER, power, never_negative=True, rests=True)
+        self._load = self._source(const.CONF_HOUSE_LOAD, power, rests=True)
         self._dispatch = self._source(const.CONF_DISPATCH_START, SourceKind.FLAG)
         observed = bool(config.get(const.CONF_OBSERVE_RESERVE))
         self._reserve = (
@@ -240,23 +240,21 @@ class Sources:
 
     def _sibling_age(self, source: Source, now: datetime) -> float | None:
         """Return the age (s) of the newest report from the same device."""
-        group = self._group(source.entity_id)
+        device = self._device(source.entity_id)
         ages = [
             (now - state.last_reported).total_seconds()
             for other in self._measured()
             if other.entity_id != source.entity_id
-            and self._group(other.entity_id) == group
+            and self._device(other.entity_id) == device
             and (state := self._hass.states.get(other.entity_id)) is not None
             and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN)
         ]
         return min(ages, default=None)
 
-    def _group(self, entity_id: str) -> tuple[str | None, str | None]:
-        """Return what ties entities together: their device, or the platform of those without."""
+    def _device(self, entity_id: str) -> str | None:
+        """Return an entity's device; what a YAML package makes has none, and belongs together."""
         entry = er.async_get(self._hass).async_get(entity_id)
-        if entry is None:
-            return (None, None)
-        return (entry.device_id, None if entry.device_id else entry.platform)
+        return None if entry is None else entry.device_id
 
     def _read_forecast(self, now: datetime) -> Forecast | None:
         """Return the forecast; the last good one for six hours after its source was lost."""

@@ -1,0 +1,232 @@
+"""A simulated house mirrored into the test's Home Assistant, second by second on frozen time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.export_monitor import const
+from custom_components.export_monitor.coordinator import Runtime
+from custom_components.export_monitor.engine.state import State
+from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
+from simulator.home_states import UNAVAILABLE
+from simulator.plant import Plant
+from simulator.settings import PlantSettings
+
+DISCHARGING = switch("discharging")
+SERVICES = (
+    ("input_boolean", "turn_on"),
+    ("input_boolean", "turn_off"),
+    ("input_number", "set_value"),
+    ("number", "set_value"),
+    ("input_button", "press"),
+)
+PREFIX = "sensor.alphaess_"
+FEED_IN_TODAY = f"{PREFIX}today_s_energy_feed_to_grid_meter"
+PV_TODAY = f"{PREFIX}today_s_energy_from_pv"
+WIRING: dict[str, Any] = {
+    const.CONF_PRESET: "alphaess",
+    const.CONF_DISCHARGE_SWITCH: DISCHARGING,
+    const.CONF_DISCHARGE_POWER: number("discharging", "power"),
+    const.CONF_DISCHARGE_DURATION: number("discharging", "duration"),
+    const.CONF_DISCHARGE_CUTOFF: number("discharging", "cutoff_soc"),
+    const.CONF_FALLBACK_STOP: RESET_FULL,
+    const.CONF_CONFLICTING_MODES: [switch("charging"), switch("export")],
+    const.CONF_SOC: f"{PREFIX}soc_battery",
+    const.CONF_EXPORT_ENERGY: FEED_IN_TODAY,
+    const.CONF_PV_ENERGY: [PV_TODAY],
+    const.CONF_GRID_POWER: f"{PREFIX}power_grid",
+    const.CONF_BATTERY_POWER: f"{PREFIX}power_battery",
+    const.CONF_PV_POWER: f"{PREFIX}current_pv_production",
+    const.CONF_HOUSE_LOAD: f"{PREFIX}current_house_load",
+    const.CONF_DISPATCH_START: f"{PREFIX}dispatch_start",
+}
+OPTIONS: dict[str, Any] = {
+    const.CONF_TARGET_EXPORT: 3000,
+    const.CONF_BASIS: "fixed",
+    const.CONF_FIXED_LIMIT: 1.5,
+    const.CONF_SAFETY_MARGIN: 0.5,
+}
+EVENING = datetime(2026, 6, 21, 21, tzinfo=UTC)
+SPIN = 20  # turns of the event loop that let everything ready run
+
+type Handler = Callable[[ServiceCall], Awaitable[None]]
+
+
+class House:
+    """One house, its battery package, and an entry of the integration that watches it.
+
+    `advance` moves plant, sensors and Home Assistant together. `services` holds stand-ins for the
+    package's services, to make one hang, raise or lie; `hidden` and `frozen` hold entity ids whose
+    reports do not arrive, or arrive with an old value.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        freezer: FrozenDateTimeFactory,
+        *,
+        start: datetime = EVENING,
+        soc: float = 80.0,
+        load_w: float = 500.0,
+        pv_w: float = 0.0,
+        habits: Habits | None = None,
+        plant: PlantSettings | None = None,
+    ) -> None:
+        """Begin at a moment, with the package's services in place."""
+        self.hass = hass
+        self.freezer = freezer
+        freezer.move_to(start)
+        self.plant = Plant(plant or PlantSettings(start=start, soc=soc))
+        self.plant.pv_w, self.plant.load_w = pv_w, load_w
+        self.home = AlphaEssHome(self.plant, habits)
+        self.home.call("input_select", "select_option", {"entity_id": AC_LIMIT, "option": "5"})
+        self.services: dict[tuple[str, str], Handler] = {}
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.hidden: set[str] = set()
+        self.frozen: dict[str, str] = {}
+        self.entry = MockConfigEntry(domain=const.DOMAIN, title="Export Monitor", version=1)
+        hass.loop.slow_callback_duration = 3600  # time that is moved is no slow callback
+        for domain, service in SERVICES:
+            hass.services.async_register(domain, service, self._serve)
+        self._mirror()
+
+    # The integration
+
+    async def set_up(
+        self,
+        *,
+        wiring: dict[str, Any] | None = None,
+        without: tuple[str, ...] = (),
+        **options: object,
+    ) -> None:
+        """Set the integration up; `without` leaves optional roles out."""
+        data = {k: v for k, v in {**WIRING, **(wiring or {})}.items() if k not in without}
+        self.entry.add_to_hass(self.hass)
+        self.hass.config_entries.async_update_entry(
+            self.entry, data=data, options={**OPTIONS, **options}
+        )
+        assert await self.hass.config_entries.async_setup(self.entry.entry_id)
+        await self.settle()
+
+    @property
+    def runtime(self) -> Runtime:
+        """Return the loaded entry's rooms."""
+        runtime: Runtime = self.entry.runtime_data
+        return runtime
+
+    @property
+    def state(self) -> State:
+        """Return the session machine's state."""
+        return self.runtime.control.state
+
+    def entity(self, name: str) -> str:
+        """Return the state of one of the integration's sensors."""
+        found = self.hass.states.get(f"sensor.export_monitor_{name}")
+        assert found is not None, name
+        return found.state
+
+    def notification(self, name: str) -> str | None:
+        """Return the text of one of the integration's notifications, None while it is not up."""
+        shown = self.hass.data.get("persistent_notification", {})
+        found = shown.get(f"export_monitor_{name}")
+        return None if found is None else str(found["message"])
+
+    async def call(self, service: str, **data: object) -> dict[str, Any]:
+        """Call one of the integration's services while time goes on; return its response."""
+        task = self.hass.async_create_task(
+            self.hass.services.async_call(
+                const.DOMAIN, service, data, blocking=True, return_response=True
+            )
+        )
+        for _ in range(180):
+            await self.settle()
+            if task.done():
+                break
+            await self.advance(1)
+        response: dict[str, Any] = task.result()  # type: ignore[assignment]
+        return response
+
+    # Time
+
+    async def advance(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Let seconds pass one by one, or fewer where a condition comes true."""
+        for _ in range(round(seconds)):
+            self.freezer.tick(timedelta(seconds=1))
+            self.home.advance(1)
+            self._mirror()
+            async_fire_time_changed(self.hass, dt_util.utcnow())
+            await self.settle()
+            if until is not None and until():
+                return
+
+    async def settle(self) -> None:
+        """Let everything run that is ready; what waits for time goes on waiting."""
+        for _ in range(SPIN):
+            await asyncio.sleep(0)
+        self._mirror()
+
+    # Faults
+
+    def hang(self, domain: str, service: str) -> None:
+        """Let a service never return and do nothing."""
+        self.services[domain, service] = _never
+
+    def lie(self, domain: str, service: str) -> None:
+        """Let a service succeed and do nothing."""
+        self.services[domain, service] = _nothing
+
+    def fail(self, domain: str, service: str) -> None:
+        """Let a service raise."""
+        self.services[domain, service] = _raise
+
+    def hide(self, *entity_ids: str) -> None:
+        """Let entities become unavailable."""
+        self.hidden.update(entity_ids)
+        for entity_id in entity_ids:
+            self.hass.states.async_set(entity_id, UNAVAILABLE)
+
+    def show(self) -> None:
+        """Let every entity report again, beginning with what it holds."""
+        hidden, self.hidden = self.hidden, set()
+        states = self.home.states()
+        for entity_id in hidden:
+            self.hass.states.async_set(
+                entity_id, states[entity_id].value, dict(states[entity_id].attributes)
+            )
+
+    def _mirror(self) -> None:
+        for entity_id, state in self.home.drain_reports():
+            if entity_id not in self.hidden:
+                value = self.frozen.get(entity_id, state.value)
+                self.hass.states.async_set(entity_id, value, dict(state.attributes))
+
+    async def _serve(self, call: ServiceCall) -> None:
+        self.calls.append((call.domain, call.service, dict(call.data)))
+        stand_in = self.services.get((call.domain, call.service))
+        if stand_in is not None:
+            await stand_in(call)
+            return
+        self.home.call(call.domain, call.service, call.data)
+        self._mirror()
+
+
+async def _never(_call: ServiceCall) -> None:
+    await asyncio.Event().wait()
+
+
+async def _nothing(_call: ServiceCall) -> None:
+    return
+
+
+async def _raise(call: ServiceCall) -> None:
+    raise HomeAssistantError(f"{call.domain}.{call.service} failed")
