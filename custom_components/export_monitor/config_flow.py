@@ -65,13 +65,29 @@ def _choice(key: str, options: Iterable[str]) -> SelectSelector:
     )
 
 
+def _defaulted(key: str) -> vol.Required:
+    """Return a field that is never empty."""
+    return vol.Required(key, default=const.DEFAULTS[key])
+
+
+def _sensors_schema() -> vol.Schema:
+    signs = (const.SIGN_DISCHARGE_POSITIVE, const.SIGN_CHARGE_POSITIVE)
+    fields: dict[vol.Marker, object] = {}
+    for role in SENSORS:
+        fields |= entity_fields((role,))
+        if role.key == const.CONF_BATTERY_POWER:
+            sign = _defaulted(const.CONF_BATTERY_POWER_SIGN)
+            fields[sign] = _choice(const.CONF_BATTERY_POWER_SIGN, signs)
+        elif role.key == const.CONF_RESERVE_SOC:
+            fields[_defaulted(const.CONF_OBSERVE_RESERVE)] = BooleanSelector()
+    return vol.Schema(fields)
+
+
 def _limits_schema() -> vol.Schema:
-    fields: dict[vol.Marker, object] = {
-        vol.Required(const.CONF_BASIS, default=const.DEFAULTS[const.CONF_BASIS]): _choice(
-            const.CONF_BASIS, Basis
-        )
+    basis: dict[vol.Marker, object] = {
+        _defaulted(const.CONF_BASIS): _choice(const.CONF_BASIS, Basis)
     }
-    return vol.Schema({**fields, **number_fields(LIMITS)})
+    return vol.Schema({**basis, **number_fields(LIMITS)})
 
 
 def _limits(answers: Answers) -> dict[str, Any]:
@@ -176,13 +192,8 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for what measures the house."""
-        fields = entity_fields(SENSORS)
+        schema = _sensors_schema()
         sign, observe = const.CONF_BATTERY_POWER_SIGN, const.CONF_OBSERVE_RESERVE
-        fields[vol.Required(sign, default=const.DEFAULTS[sign])] = _choice(
-            sign, (const.SIGN_DISCHARGE_POSITIVE, const.SIGN_CHARGE_POSITIVE)
-        )
-        fields[vol.Required(observe, default=const.DEFAULTS[observe])] = BooleanSelector()
-        schema = vol.Schema(fields)
         if user_input is None:
             kept = {key: self._before[key] for key in (sign, observe) if key in self._before}
             return _form(self, "sensors", schema, self._proposed(SENSORS) | kept)

@@ -21,6 +21,7 @@ from homeassistant.util import dt as dt_util
 from .alerts import Alerts
 from .battery import Battery
 from .engine import errors as ledger
+from .engine.accounting import required
 from .engine.restart import resume
 from .engine.session import step
 from .engine.state import (
@@ -39,7 +40,7 @@ from .engine.state import (
     Write,
     WriteKind,
 )
-from .error_handler import BreakerState, CircuitBreaker, StaleDataDetector
+from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
 from .models import EndReason, Errors, ErrorState, Instant, Observation, Readings, Settings
 from .sources import Sources
 from .storage import Record, Storage, record_of
@@ -230,6 +231,18 @@ class Control:
         self._take(event)
         return await reply
 
+    @property
+    def awaiting_reports(self) -> bool:
+        """Whether nothing but second reports after start-up is missing: no fault of anybody."""
+        if self.readings is None:
+            return False
+        problems = {
+            reading.problem
+            for reading in required(self.readings, self._settings())
+            if not reading.usable
+        }
+        return problems == {Problem.AWAITING_REPORT}
+
     def _observation(self) -> Observation:
         self.readings = self._sources.read()
         return Observation(
@@ -262,6 +275,7 @@ class Control:
         self.state, commands = step(before, event)
         for command in commands:
             self._carry_out(command)
+        self._sources.judge_steps(before, self.state)
         self._guard_while_needed()
         self._keep(before)
         if commands or before.phase is not self.state.phase:
@@ -294,12 +308,22 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        kind = ENTITY_OF_ERROR.get(error)
-        entity_id = self._battery.entity_id(kind) if kind is not None else None
-        if error is ErrorState.SOC_READ_FAILED:
-            entity_id = self._sources.soc_id
+        entity_id, problem = self._culprit(error)
+        detail = detail or problem
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
         self._alerts.announce(error, entity_id, detail)
+
+    def _culprit(self, error: ErrorState) -> tuple[str | None, str]:
+        """Return the entity that an error is about, and what is wrong with it."""
+        kind = ENTITY_OF_ERROR.get(error)
+        if kind is not None:
+            return (self._battery.entity_id(kind), "")
+        if error is ErrorState.OVER_EXPORT:
+            return (next(iter(self._sources.export_ids), None), "")
+        if error is ErrorState.MODE_CONFLICT and self.readings is not None:
+            return (next(iter(self.readings.conflicts), None), "")
+        faulty = None if self.readings is None else self._sources.faulty(self.readings)
+        return (None, "") if faulty is None else faulty
 
     @callback
     def withdraw(self, error: ErrorState) -> None:

@@ -116,7 +116,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
     def start_ticking(self) -> Callable[[], None]:
         """Keep ages and health current between polls; returns how to end that."""
         self.control.listen(self.publish)
-        return async_track_time_interval(self.hass, self._tick, TICK)
+        return async_track_time_interval(self.hass, self._tick, TICK, cancel_on_shutdown=True)
 
     @callback
     def _tick(self, now: datetime) -> None:
@@ -141,7 +141,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             if self.control.state.watch.incomplete is None:
                 self._update_circuit.record_success()
                 self.staleness.mark_update()
-            else:
+            elif not self.control.awaiting_reports:
                 self._update_circuit.record_failure()
             self._log_change()
         elif self._polled_once and not self.discharge_active:

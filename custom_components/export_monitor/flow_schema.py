@@ -38,7 +38,7 @@ from .presets import SOLCAST, Preset
 from .settings import option_number
 from .sources import entity_ids
 
-CLOUD_PLATFORM = "alphaess"  # Home Assistant's AlphaESS cloud integration
+CLOUD_PLATFORM = "alphaess"  # the cloud integration; the Modbus package has no platform of its own
 SIGN_TELLS_W = 300.0  # below that, losses and the moments between two readings speak as well
 FORECAST_BASES = (Basis.FORECAST, Basis.CONSERVATIVE)
 

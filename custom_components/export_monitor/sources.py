@@ -11,12 +11,13 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
-from homeassistant.core import CoreState, HomeAssistant, State
+from homeassistant.core import CoreState, HomeAssistant, State as EntityState
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
 from . import const
 from .engine.period import local_day
+from .engine.state import State
 from .error_handler import Problem, SensorValidation, SourceKind, StaleDataDetector
 from .formats import as_moment, as_number, solcast_slots, solcast_total
 from .models import Forecast, Reading, Readings, SwitchReading
@@ -95,7 +96,7 @@ class Sources:
         self._starting_up = hass.state is not CoreState.running
         self._first_report: dict[str, datetime] = {}
         self._forecast: Forecast | None = None
-        self._forecast_states: tuple[State | None, ...] = ()
+        self._forecast_states: tuple[EntityState | None, ...] = ()
         self._forecast_lost: datetime | None = None
         reversed_sign = config.get(const.CONF_BATTERY_POWER_SIGN) == const.SIGN_CHARGE_POSITIVE
         power = SourceKind.POWER
@@ -136,10 +137,22 @@ class Sources:
             if source is not None:
                 yield source
 
-    @property
-    def soc_id(self) -> str | None:
-        """Return the entity that gives the SOC."""
-        return None if self._soc is None else self._soc.entity_id
+    def faulty(self, readings: Readings) -> tuple[str, str] | None:
+        """Return the first required entity that cannot be used, and why; None where all can."""
+        needed = (
+            (const.CONF_SOC, self._soc, readings.soc),
+            (const.CONF_EXPORT_ENERGY, self._export, readings.export_counter),
+            *(
+                (const.CONF_PV_ENERGY, source, reading)
+                for source, reading in zip(self._pv_energy, readings.pv_counters, strict=True)
+            ),
+        )
+        for role, source, reading in needed:
+            if not reading.usable:
+                return (role if source is None else source.entity_id, reading.problem or "")
+        if readings.switch.on is None:
+            return (self.switch_id, Problem.UNAVAILABLE)
+        return None
 
     @property
     def deciding_ids(self) -> list[str]:
@@ -182,6 +195,15 @@ class Sources:
             ),
             sun_up=sun_up,
         )
+
+    def judge_steps(self, before: State, after: State) -> None:
+        """Log what the metering has begun to hold back, or to accept again."""
+        counters = (*self.export_ids, *self.pv_ids)
+        sums_before = (before.meter.counter, *before.generation)
+        sums_after = (after.meter.counter, *after.generation)
+        for entity_id, old, new in zip(counters, sums_before, sums_after, strict=False):
+            if new.suspect_at != old.suspect_at:
+                self._validation.judge_step(entity_id, new.suspect)
 
     def limits(self, entity_id: str) -> NumberLimits | None:
         """Return what a number entity accepts, None while it is not there."""
@@ -302,13 +324,13 @@ class Sources:
             valid_from=local_day(today.last_updated, zone).start,
         )
 
-    def _state_of(self, key: str) -> State | None:
+    def _state_of(self, key: str) -> EntityState | None:
         ids = entity_ids(self._config, key)
         state = self._hass.states.get(ids[0]) if ids else None
         return None if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN) else state
 
     @staticmethod
-    def _fetched_at(today: State, fetched: State | None) -> datetime:
+    def _fetched_at(today: EntityState, fetched: EntityState | None) -> datetime:
         """Return when the forecast was fetched: its own word, else when its value last moved."""
         moment = as_moment(fetched.state) if fetched is not None else None
         return moment or today.last_updated

@@ -77,8 +77,6 @@ _RANGES: Final[Mapping[SourceKind, _Range]] = MappingProxyType(
 # An inverter draws some ten watts at night. Far more below zero is a reversed sign, and counting
 # that as 0 would hide PV from the worst case.
 _PV_POWER: Final = _Range(-200, 50_000, "-0.2 to 50 kW")
-_MAX_STEP_KWH: Final = 10.0
-_COARSEST_METER_KWH: Final = 0.1  # AlphaESS PV counters; its feed-in counter has 0.01
 _LONGEST_STATE: Final = 255
 _AS_IT_IS: Final[Mapping[SourceKind, tuple[str, ...]]] = MappingProxyType(
     {SourceKind.SOC: ("", "%"), SourceKind.CARBON: ("",), SourceKind.FLAG: ("",)}
@@ -161,31 +159,17 @@ class SensorValidation:
             _LOGGER.info("%s is %s", source, judged.value)
         return Validated(None, judged, text)
 
-    def check_step(
-        self,
-        source: str,
-        step_kwh: float,
-        elapsed_s: float,
-        site_power_w: float | None,
-        *,
-        resolution_kwh: float = _COARSEST_METER_KWH,
-    ) -> bool:
-        """Tell whether a counter may have risen by step_kwh in elapsed_s.
+    def judge_step(self, source: str, held_back_kwh: float | None) -> None:
+        """Log and count a counter value that is held back; None says that it steps well again.
 
-        At most 10 kWh, and no more than the site can pass in that time plus one step of the
-        meter. A fall is no step: whether it is a reset is for the metering to judge.
+        Whether a step is possible is judged by the engine's metering, which knows the time and
+        the power behind it.
         """
-        most = _MAX_STEP_KWH
-        if site_power_w is not None:
-            most = min(most, max(0.0, elapsed_s) * site_power_w / 3_600_000 + resolution_kwh)
         step = f"{source} (counter step)"
-        if 0 <= step_kwh <= most:
+        if held_back_kwh is None:
             self._accept(step)
-            return True
-        self._refuse(
-            source, step, f"{step_kwh:.3f} kWh in {elapsed_s:.0f} s", f"0 to {most:.3f} kWh"
-        )
-        return False
+        else:
+            self._refuse(source, step, f"{held_back_kwh:.3f} kWh", "a step that has flowed")
 
     def _accept(self, subject: str) -> None:
         if self._bad.pop(subject, None) is not None:

@@ -8,15 +8,16 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
 )
 
-from custom_components.export_monitor import const
+from custom_components.export_monitor import ORPHANS, const
 from custom_components.export_monitor.coordinator import Runtime
-from custom_components.export_monitor.engine.state import State
+from custom_components.export_monitor.engine.state import Phase, State
 from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
 from simulator.home_states import UNAVAILABLE
 from simulator.plant import Plant
@@ -66,8 +67,9 @@ class House:
     """One house, its battery package, and an entry of the integration that watches it.
 
     `advance` moves plant, sensors and Home Assistant together. `services` holds stand-ins for the
-    package's services, to make one hang, raise or lie; `hidden` and `frozen` hold entity ids whose
-    reports do not arrive, or arrive with an old value.
+    package's services, to make one hang, raise or lie; `broken` the same for what is asked of one
+    entity; `hidden` and `frozen` hold entity ids whose reports do not arrive, or arrive with an
+    old value.
     """
 
     def __init__(
@@ -91,7 +93,9 @@ class House:
         self.home = AlphaEssHome(self.plant, habits)
         self.home.call("input_select", "select_option", {"entity_id": AC_LIMIT, "option": "5"})
         self.services: dict[tuple[str, str], Handler] = {}
+        self.broken: dict[str, Handler] = {}
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.called_at: list[float] = []
         self.hidden: set[str] = set()
         self.frozen: dict[str, str] = {}
         self.entry = MockConfigEntry(domain=const.DOMAIN, title="Export Monitor", version=1)
@@ -135,6 +139,36 @@ class House:
         assert found is not None, name
         return found.state
 
+    def attributes(self, name: str) -> dict[str, Any]:
+        """Return the attributes of one of the integration's sensors."""
+        found = self.hass.states.get(f"sensor.export_monitor_{name}")
+        assert found is not None, name
+        return dict(found.attributes)
+
+    def issue(self, name: str) -> ir.IssueEntry | None:
+        """Return one of the entry's repair issues, None while it is not raised."""
+        issues = ir.async_get(self.hass)
+        return issues.async_get_issue(const.DOMAIN, f"{name}_{self.entry.entry_id}")
+
+    @property
+    def discharging(self) -> bool:
+        """Tell whether the plant holds a dispatch: the truth."""
+        return self.plant.truth().dispatch_active
+
+    def asked(self, *services: str) -> list[Any]:
+        """Return what was asked of the battery: entity and value of every such service call."""
+        return [
+            (data["entity_id"], data.get("value"))
+            for _, service, data in self.calls
+            if service in services
+        ]
+
+    def options(self, **options: object) -> None:
+        """Change options while all goes on."""
+        self.hass.config_entries.async_update_entry(
+            self.entry, options={**self.entry.options, **options}
+        )
+
     def notification(self, name: str) -> str | None:
         """Return the text of one of the integration's notifications, None while it is not up."""
         shown = self.hass.data.get("persistent_notification", {})
@@ -143,11 +177,7 @@ class House:
 
     async def call(self, service: str, **data: object) -> dict[str, Any]:
         """Call one of the integration's services while time goes on; return its response."""
-        task = self.hass.async_create_task(
-            self.hass.services.async_call(
-                const.DOMAIN, service, data, blocking=True, return_response=True
-            )
-        )
+        task = self.ask(service, **data)
         for _ in range(180):
             await self.settle()
             if task.done():
@@ -155,6 +185,28 @@ class House:
             await self.advance(1)
         response: dict[str, Any] = task.result()  # type: ignore[assignment]
         return response
+
+    def ask(self, service: str, **data: object) -> asyncio.Task[Any]:
+        """Call one of the integration's services without waiting for it."""
+        return self.hass.async_create_task(
+            self.hass.services.async_call(
+                const.DOMAIN, service, data, blocking=True, return_response=True
+            )
+        )
+
+    async def discharge(self, seconds: float = 10, **data: object) -> None:
+        """Start a discharge and let it run for some seconds."""
+        await self.call("start_discharge", **data)
+        assert self.state.phase is Phase.ACTIVE
+        await self.advance(seconds)
+
+    def let_go(self) -> None:
+        """End what a test leaves under way: Home Assistant's stop would wait for it."""
+        orphans = list(self.hass.data.get(ORPHANS, {}).values())
+        loaded = [self.runtime.control] if hasattr(self.entry, "runtime_data") else []
+        for control in (*orphans, *loaded):
+            control.leave()
+            control.state = State()
 
     # Time
 
@@ -176,6 +228,17 @@ class House:
         self._mirror()
 
     # Faults
+
+    def damage(self, entity_id: str, how: str) -> None:
+        """Let whatever is asked of one entity `raise`, `hang`, `lie`, or find it `unavailable`."""
+        if how == "unavailable":
+            self.hide(entity_id)
+        else:
+            self.broken[entity_id] = {"raise": _raise, "hang": _never, "lie": _nothing}[how]
+
+    def silence(self, *entity_ids: str) -> None:
+        """Let entities stand still: the old value stays, no report arrives."""
+        self.hidden.update(entity_ids)
 
     def hang(self, domain: str, service: str) -> None:
         """Let a service never return and do nothing."""
@@ -212,7 +275,9 @@ class House:
 
     async def _serve(self, call: ServiceCall) -> None:
         self.calls.append((call.domain, call.service, dict(call.data)))
+        self.called_at.append(self.plant.elapsed_s)
         stand_in = self.services.get((call.domain, call.service))
+        stand_in = self.broken.get(call.data["entity_id"], stand_in)
         if stand_in is not None:
             await stand_in(call)
             return

@@ -9,10 +9,13 @@ from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFl
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.export_monitor import const
+from custom_components.export_monitor import async_setup_entry, const
+from custom_components.export_monitor.coordinator import ExportMonitorConfigEntry
 from custom_components.export_monitor.flow_schema import LIMITS, TIMING, Refusal
 from tests.conftest import Home
 
@@ -129,11 +132,9 @@ async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 @contextmanager
 def counted_set_ups() -> Iterator[list[str]]:
     """Count how often an entry is set up, while it really is."""
-    from custom_components.export_monitor import async_setup_entry  # noqa: PLC0415
-
     done: list[str] = []
 
-    async def counting(hass: HomeAssistant, entry: Any) -> bool:
+    async def counting(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
         done.append(entry.entry_id)
         return await async_setup_entry(hass, entry)
 
@@ -455,6 +456,7 @@ async def test_an_inverter_that_is_away_can_be_wired(hass: HomeAssistant, home: 
     home.lose("sensor.alphaess_dispatch_start")
     home.lose("sensor.solcast_pv_forecast_api_last_polled")
     home.show("sensor.alphaess_power_battery", "unavailable", "W")
+    home.show(POWER, "unavailable", "kW")
     result = await answer(hass, await reach(hass, home, "limits"), LIMIT_ANSWERS)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -751,3 +753,37 @@ def test_every_refusal_is_provoked_here() -> None:
         Refusal.NAME_TAKEN,
     }
     assert provoked | on_their_own == set(Refusal)
+
+
+# Over the wire, as a browser or a script has it
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_the_flow_can_be_walked_through_the_http_api(
+    hass: HomeAssistant, home: Home, hass_client: ClientSessionGenerator
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_client()
+    path = "/api/config/config_entries/flow"
+    reply = await client.post(path, json={"handler": const.DOMAIN})
+    result = await reply.json()
+    for answers in (
+        {const.CONF_PRESET: "alphaess"},
+        home.battery,
+        home.sensors,
+        home.forecast,
+        LIMIT_ANSWERS,
+    ):
+        assert {field["name"] for field in result["data_schema"]} >= set(answers)
+        reply = await client.post(f"{path}/{result['flow_id']}", json=answers)
+        result = await reply.json()
+    assert result["type"] == "create_entry"
+
+    path = "/api/config/config_entries/options/flow"
+    reply = await client.post(path, json={"handler": result["result"]["entry_id"]})
+    menu = await reply.json()
+    reply = await client.post(f"{path}/{menu['flow_id']}", json={"next_step_id": "timing"})
+    timing = await reply.json()
+    wrong = TIMING_ANSWERS | {const.CONF_SCAN_INTERVAL: 1}
+    reply = await client.post(f"{path}/{timing['flow_id']}", json=wrong)
+    assert (await reply.json())["errors"] == {const.CONF_SCAN_INTERVAL: "out_of_range"}

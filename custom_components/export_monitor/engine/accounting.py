@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..models import Basis, Blocker, Decision, Observation, Reading, Readings, Settings
 from .headroom import NaturalExport, contract, duration_minutes, headroom, natural_export
-from .metering import DEFAULT_LIMIT_W, CounterSum, ExportMeter, Flow
+from .metering import DEFAULT_LIMIT_W, STEP_TOLERANCE_KWH, CounterSum, ExportMeter, Flow
 from .period import Period, local_day
 
 MIN_HEADROOM_KWH = 0.05
@@ -33,7 +33,11 @@ def worst_flow(readings: Readings, settings: Settings, commanded_w: float) -> fl
 
 def blind(meter: ExportMeter, readings: Readings, settings: Settings) -> bool:
     """Whether the export counter is of no use now."""
-    return not readings.export_counter.usable or meter.frozen(settings.meter_step_kwh)
+    return (
+        not readings.export_counter.usable
+        or meter.counter.suspect is not None
+        or meter.frozen(settings.meter_step_kwh)
+    )
 
 
 def count_export(meter: ExportMeter, observation: Observation, commanded_w: float) -> ExportMeter:
@@ -85,9 +89,16 @@ def floor_soc(readings: Readings, settings: Settings) -> float:
 
 
 def decide(
-    observation: Observation, meter: ExportMeter, generation: tuple[CounterSum, ...]
+    observation: Observation,
+    meter: ExportMeter,
+    generation: tuple[CounterSum, ...],
+    last_soc: float | None = None,
 ) -> Decision:
-    """Return what may still be exported, and the first reason against a start."""
+    """Return what may still be exported, and the first reason against a start.
+
+    `last_soc` (%) serves while the SOC cannot be read: without any, no room for the sun would be
+    known and the headroom of a running session would grow.
+    """
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
     generated = sum(entry.total for entry in generation)
@@ -95,7 +106,7 @@ def decide(
     allowance = max(0.0, figure.kwh - settings.safety_margin_kwh)
     floor = floor_soc(readings, settings)
     used = replace(settings, basis=figure.basis) if figure.basis != settings.basis else settings
-    soc = readings.soc.value if readings.soc.usable else None
+    soc = readings.soc.value if readings.soc.usable else last_soc
     natural = (
         NaturalExport(0.0, 0.0, known=False)
         if soc is None
@@ -131,6 +142,21 @@ def decide(
         blocker=None,
     )
     return replace(decision, blocker=_blocker(observation, meter, generation, decision))
+
+
+def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -> bool:
+    """Tell whether the counter itself is above the contract.
+
+    PV counters move in coarse steps, so a contract made of them lags by up to one. While the
+    forecast is gone the contract is unknown, not exceeded.
+    """
+    settings = observation.settings
+    if decision.basis is not settings.basis or not meter.counter.trusted:
+        return False
+    fixed = decision.basis is Basis.FIXED
+    coarse = STEP_TOLERANCE_KWH * max(1, len(observation.readings.pv_counters))
+    tolerance = settings.meter_step_kwh if fixed else coarse
+    return decision.exported > decision.contract + tolerance
 
 
 def _blocker(
@@ -186,6 +212,9 @@ def data_fault(
         return Blocker.NO_DATA
     if not all(entry.seen for entry in sums):
         return Blocker.COUNTER_NOT_SEEN
-    if settings.basis is Basis.FIXED and meter.counter.partial(observation.now.utc):
+    # Export before the first look is unknown; PV of the same hours makes up for it unless counted.
+    now = observation.now.utc
+    made_up = settings.basis is not Basis.FIXED and all(entry.partial(now) for entry in generation)
+    if meter.counter.partial(now) and not made_up:
         return Blocker.COUNTER_UNKNOWN
     return None

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ..models import Decision, EndReason, ErrorState, Observation, Session
-from .accounting import blind, watts
+from ..models import Decision, EndReason, ErrorState, Observation, Origin, Session
+from .accounting import blind, exceeded, watts
 from .metering import JOULES_PER_KWH
 from .start import lease_minutes
 from .state import Answered, Lease, Renewal, WriteKind
@@ -27,9 +27,9 @@ def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
     if session is None:
         return
     reason = (
-        _external(observation, session)
+        _external(turn, observation, session)
         or _floor(observation, decision)
-        or _allowance(turn, session, decision)
+        or _allowance(turn, observation, session, decision)
         or _time(turn, observation, session)
         or _following(turn)
     )
@@ -41,10 +41,24 @@ def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
         _renew(turn, observation, decision)
 
 
-def _external(observation: Observation, session: Session) -> EndReason | None:
+def guard_activation(turn: Turn, observation: Observation, decision: Decision) -> None:
+    """Guard a discharge from the moment it is switched on: the answer to that may be late."""
+    starting, session = turn.state.starting, turn.state.session
+    if starting is None or starting.switched_at is None or session is None:
+        return
+    reason = _floor(observation, decision) or _allowance(turn, observation, session, decision)
+    if reason is not None:
+        begin_stop(turn, reason)
+
+
+def _external(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
     """Somebody or something else switched it off; the battery's own cutoff counts as the floor."""
     if observation.readings.switch.on is not False:
         return None
+    dispatch = observation.readings.dispatch_start
+    if session.origin is Origin.ADOPTED and not turn.state.watch.switched and dispatch is not None:
+        # Adopted by its dispatch: the switch has no part in it, so its being off says nothing.
+        return EndReason.EXTERNAL if dispatch.usable and dispatch.value == 0 else None
     soc = observation.readings.soc
     if soc.usable and soc.value is not None and soc.value <= session.cutoff_soc + CUTOFF_BAND:
         return EndReason.SOC_FLOOR
@@ -59,11 +73,13 @@ def _floor(observation: Observation, decision: Decision) -> EndReason | None:
     return EndReason.RESERVE_SOC if at_reserve else EndReason.SOC_FLOOR
 
 
-def _allowance(turn: Turn, session: Session, decision: Decision) -> EndReason | None:
+def _allowance(
+    turn: Turn, observation: Observation, session: Session, decision: Decision
+) -> EndReason | None:
     meter = turn.state.meter
     flow = meter.flow.export_w if meter.flow is not None else session.power_w
     during_stop = flow * STOP_FLOW_S / JOULES_PER_KWH
-    if ErrorState.OVER_EXPORT in turn.state.faults:
+    if exceeded(observation, meter, decision):
         return EndReason.OVER_EXPORT
     if decision.export_left <= during_stop:
         return EndReason.HEADROOM_USED_UP
@@ -81,7 +97,9 @@ def _time(turn: Turn, observation: Observation, session: Session) -> EndReason |
     if session.planned_end is not None and turn.now.utc >= session.planned_end:
         return EndReason.PLANNED_END
     if state.lease is not None and turn.now.mono >= state.lease.expires_at:
-        return EndReason.RENEWAL_FAILED
+        # Blind, it was not renewed on purpose.
+        blind_now = state.watch.blind is not None and state.lease.renewal is None
+        return EndReason.BLIND_LIMIT if blind_now else EndReason.RENEWAL_FAILED
     return None
 
 
@@ -114,6 +132,7 @@ def _watch(turn: Turn, observation: Observation) -> None:
             soc_lost=soc_lost,
             lagging=_since(watch.lagging, now, holds=_lags(turn, observation)),
             disarmed=_since(watch.disarmed, now, holds=disarmed),
+            switched=watch.switched or readings.switch.on is True,
         ),
     )
     if soc_lost is not None and now - soc_lost >= SOC_LOST_AFTER_S:

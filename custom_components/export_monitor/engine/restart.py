@@ -15,7 +15,10 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     on, its export counted at its own power for as long as its lease can have lasted.
     """
     phase, stopping = state.phase, state.stopping
-    if phase is Phase.STARTING:
+    broken = (phase is Phase.ACTIVE and state.session is None) or (
+        phase is Phase.STOPPING and stopping is None
+    )
+    if phase is Phase.STARTING or broken:
         phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
     elif stopping is not None:
         stopping = Stopping(stopping.reason, now)
@@ -50,5 +53,6 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
     if state.lease is not None:
         last = min(last, state.lease.armed.utc + timedelta(minutes=state.lease.minutes))
     seconds = max(0.0, (last - saved.utc).total_seconds())
-    flowed = session.power_w * seconds / JOULES_PER_KWH
+    before = state.meter.flow.export_w if state.meter.flow is not None else 0.0
+    flowed = max(session.power_w, before) * seconds / JOULES_PER_KWH
     return replace(meter, ahead=meter.ahead + flowed, since_report=meter.since_report + flowed)

@@ -5,10 +5,16 @@ The same function runs in Home Assistant, in the simulated year and in the fault
 
 from dataclasses import replace
 
-from ..models import Basis, Blocker, Decision, EndReason, ErrorState, Observation
-from .accounting import count_export, count_generation, data_fault, decide, watts
-from .guard import guard, renewed
-from .metering import STEP_TOLERANCE_KWH
+from ..models import Blocker, Decision, EndReason, ErrorState, Observation
+from .accounting import (
+    count_export,
+    count_generation,
+    data_fault,
+    decide,
+    exceeded,
+    watts,
+)
+from .guard import guard, guard_activation, renewed
 from .start import adopt, begin_start, continue_start, guard_start
 from .state import (
     Answered,
@@ -20,7 +26,7 @@ from .state import (
     State,
     StopRequested,
 )
-from .stop import AFTERMATH_S, begin_stop, pursue_stop, quiet
+from .stop import AFTERMATH_S, begin_stop, pursue_stop, quiet, tells
 from .turn import Turn
 
 LATE_SWITCH_S = 15.0
@@ -58,6 +64,7 @@ def _observed(turn: Turn, observation: Observation, decision: Decision) -> None:
             _look_for_unbidden(turn, observation, decision)
         case Phase.STARTING:
             guard_start(turn)
+            guard_activation(turn, observation, decision)
         case Phase.ACTIVE:
             guard(turn, observation, decision)
         case Phase.STOPPING:
@@ -70,18 +77,32 @@ def _note(turn: Turn, note: str | None) -> None:
         turn.state = replace(turn.state, session=replace(session, note=note))
 
 
+def _commanded(state: State) -> float:
+    """Return the power (W) that the battery has been told to give."""
+    starting = state.starting
+    if state.session is None or (starting is not None and starting.switched_at is None):
+        return 0.0
+    return state.session.power_w
+
+
 def _account(turn: Turn, observation: Observation) -> Decision:
     """Bring sums, decision and standing conditions up to date."""
     state, session = turn.state, turn.state.session
-    commanded = session.power_w if session is not None else 0.0
-    meter = count_export(state.meter, observation, commanded)
+    meter = count_export(state.meter, observation, _commanded(state))
     generation = count_generation(state.generation, observation)
-    decision = decide(observation, meter, generation)
+    soc = observation.readings.soc
+    last_soc = soc.value if soc.usable else state.last_soc
+    decision = decide(observation, meter, generation, last_soc)
     if session is not None:
         exported = max(0.0, meter.reading - session.counted_at_start)
         session = replace(session, exported_kwh=exported)
     turn.state = replace(
-        state, meter=meter, generation=generation, decision=decision, session=session
+        state,
+        meter=meter,
+        generation=generation,
+        decision=decision,
+        session=session,
+        last_soc=last_soc,
     )
     _conditions(turn, observation)
     _check_contract(turn, observation, decision)
@@ -128,13 +149,7 @@ def _check_contract(turn: Turn, observation: Observation, decision: Decision) ->
     if state.over_export_period is not None and state.over_export_period != period:
         turn.state = replace(state, over_export_period=None)
         turn.clear_error(ErrorState.OVER_EXPORT)
-    if decision.basis is not observation.settings.basis:
-        return  # the forecast is gone: what the contract lets out is unknown, not exceeded
-    # PV counters move in coarse steps, so a contract made of them lags by up to one.
-    tolerance = (
-        observation.settings.meter_step_kwh if decision.basis is Basis.FIXED else STEP_TOLERANCE_KWH
-    )
-    if state.meter.counter.trusted and decision.exported > decision.contract + tolerance:
+    if exceeded(observation, state.meter, decision):
         turn.state = replace(turn.state, over_export_period=period)
         turn.raise_error(
             ErrorState.OVER_EXPORT, f"{decision.exported:.2f} > {decision.contract:.2f} kWh"
@@ -155,6 +170,7 @@ def _look_for_unbidden(turn: Turn, observation: Observation, decision: Decision)
             begin_stop(turn, EndReason.START_CANCELLED)
         else:
             adopt(turn, decision, power or decision.power_w)
+            turn.state = replace(turn.state, watch=replace(turn.state.watch, switched=True))
         return
     _count_unbidden(turn, observation)
     armed = readings.dispatch_start is not None
@@ -173,11 +189,12 @@ def _count_unbidden(turn: Turn, observation: Observation) -> None:
     if dispatch is not None:
         reported = dispatch.reported
         running = dispatch.usable and dispatch.value != 0
-        running = running and (readings.battery_power is None or not quiet(readings))
+        running = running and not (tells(readings) and quiet(readings))
     else:
         battery = readings.battery_power
         reported = battery.reported if battery is not None else None
-        running = battery is not None and battery.usable and not quiet(readings)
+        running = tells(readings) and battery is not None and battery.usable
+        running = running and not quiet(readings)
     if readings.conflicts or not running:
         turn.state = replace(turn.state, unbidden=0, unbidden_at=reported)
     elif reported != turn.state.unbidden_at:

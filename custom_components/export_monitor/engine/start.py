@@ -62,14 +62,16 @@ def blocker_of(state: State, readings: Readings, decision: Decision) -> Blocker 
 def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
     """Refuse with the first reason, or begin the writes."""
     observation, state = event.observation, turn.state
+    power = min(w for w in (decision.power_w, event.power_w) if w is not None)
     refusal = blocker_of(state, observation.readings, decision)
+    if refusal is None and power <= 0:
+        refusal = Blocker.TARGET_ZERO
     if refusal is not None:
         error = REFUSAL_ERRORS.get(refusal)
         if error is not None:
             turn.raise_error(error, refusal)
         turn.commands.append(Reply(event.request_id, Answer.REFUSED, blocker=refusal, error=error))
         return
-    power = min(w for w in (decision.power_w, event.power_w) if w is not None)
     minutes = lease_minutes(observation, decision, power)
     planned = (
         None if event.duration_min is None else turn.now.utc + timedelta(minutes=event.duration_min)

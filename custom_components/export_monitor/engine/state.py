@@ -233,6 +233,8 @@ class Watch:
     incomplete: float | None = None
     stale: float | None = None
     ever_complete: bool = False
+    switched: bool = False
+    """The switch has read on since the session began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,8 @@ class State:
     meter: ExportMeter = field(default_factory=ExportMeter)
     generation: tuple[CounterSum, ...] = ()
     decision: Decision | None = None
+    last_soc: float | None = None
+    """The last SOC that could be read (%)."""
     session: Session | None = None
     last: Session | None = None
     starting: Starting | None = None

@@ -35,6 +35,8 @@ def begin_stop(
             state,
             stopping=replace(state.stopping, requests=state.stopping.requests + requests),
         )
+        if state.stopping.alarmed:  # nobody waits for a proof that is late already
+            _answer_unproven(turn)
         return
     starting = state.starting
     turn.state = replace(  # the raised epoch outdates whatever is being written
@@ -112,9 +114,17 @@ def _alarm(turn: Turn) -> None:
     if stopping is None:
         return
     turn.raise_error(ErrorState.STOP_FAILED, stopping.reason)
+    turn.state = replace(turn.state, stopping=replace(stopping, alarmed=True))
+    _answer_unproven(turn)
+
+
+def _answer_unproven(turn: Turn) -> None:
+    stopping = turn.state.stopping
+    if stopping is None:
+        return
     for request_id in stopping.requests:
         turn.commands.append(Reply(request_id, Answer.UNPROVEN, error=ErrorState.STOP_FAILED))
-    turn.state = replace(turn.state, stopping=replace(stopping, alarmed=True, requests=()))
+    turn.state = replace(turn.state, stopping=replace(stopping, requests=()))
 
 
 def gather(
@@ -156,6 +166,13 @@ def quiet(readings: Readings) -> bool:
     return battery <= max(0.0, need) + QUIET_MARGIN_W
 
 
+def tells(readings: Readings) -> bool:
+    """Whether the battery's power can tell a dispatch from a battery that feeds the house."""
+    return readings.battery_power is not None and (
+        readings.house_load is not None or readings.grid_power is not None
+    )
+
+
 def proven(evidence: Evidence, readings: Readings, elapsed_s: float) -> str | None:
     """Return what proves the stop, None while nothing does.
 
@@ -172,7 +189,7 @@ def proven(evidence: Evidence, readings: Readings, elapsed_s: float) -> str | No
             return "dispatch"
         unheard = evidence.dispatch_at is None and elapsed_s >= DISPATCH_SILENT_S
         return "battery_power" if unheard and quiet_battery else None
-    if readings.battery_power is not None:
+    if tells(readings):
         return "battery_power" if quiet_battery else None
     return "switch" if readings.switch.on is False else None
 
@@ -194,7 +211,7 @@ def finish(turn: Turn, proof: str) -> None:
         last=session or state.last,
         lease=None,
         stopping=None,
-        watch=replace(state.watch, blind=None, lagging=None, disarmed=None),
+        watch=replace(state.watch, blind=None, lagging=None, disarmed=None, switched=False),
         cooldown_until=turn.now.mono + COOLDOWN_S,
         aftermath_until=turn.now.mono + AFTERMATH_S,
         unbidden=0,

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Draws the integration's icon and logo (usage: .venv/ceiling/bin/python scripts/draw_brand).
+"""Draws the integration's icon and logo (usage: .venv/ceiling/bin/python scripts/draw_brand.py).
 
 A battery whose charge leaves by an arrow for the grid: brand/icon.png and brand/logo.png, each
 in both sizes that Home Assistant asks for.

@@ -1,0 +1,380 @@
+"""Every text that the code asks for exists, in every language, and none is left over."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.helpers.selector import validate_selector
+import pytest
+import yaml
+
+from custom_components.export_monitor import const, flow_schema, services
+from custom_components.export_monitor.alerts import NOTICES
+from custom_components.export_monitor.engine.start import WRITE_ERRORS
+from custom_components.export_monitor.flow_schema import Refusal
+from custom_components.export_monitor.models import Basis, Blocker, ErrorState
+from custom_components.export_monitor.presets import PRESETS
+
+PACKAGE = Path(flow_schema.__file__).parent
+LANGUAGES = sorted(path.stem for path in (PACKAGE / "translations").glob("*.json"))
+PLATFORMS = ("binary_sensor", "button", "number", "sensor")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+type Texts = Mapping[str, Any]
+
+# Keys that the code puts together at run time, and from what.
+COMPOSED = {
+    "refused_": {f"refused_{blocker}" for blocker in Blocker},
+    "failed_": {f"failed_{error}" for error in WRITE_ERRORS.values()},
+}
+# Keys that the code takes from a table, and which: the tables have tests of their own below.
+FROM_TABLES = {("alerts", "notice.name")}
+# Why some errors are told in no notification (specification page 2).
+UNANNOUNCED = {
+    ErrorState.NONE: "there is nothing to tell",
+    ErrorState.MODE_CONFLICT: "the caller is told",
+}
+
+
+@cache
+def texts(language: str) -> Texts:
+    loaded: Texts = json.loads((PACKAGE / f"translations/{language}.json").read_text("utf-8"))
+    return loaded
+
+
+def flat(tree: Texts, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text with its dotted path."""
+    for key, value in tree.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, str):
+            yield here, value
+        else:
+            yield from flat(value, here)
+
+
+# What the code asks for
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A translation key in the code: `where` is its branch of the translations."""
+
+    where: str
+    key: str
+
+
+def _branch(callee: str, module: str) -> str:
+    """Return the branch of the translations that a call reads."""
+    if callee.endswith("Error"):
+        return "exceptions"
+    if "issue" in callee:
+        return "issues"
+    return "selector" if "Selector" in callee else f"entity.{module}"
+
+
+def _callee(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _key_of(call: ast.Call) -> ast.expr | None:
+    return next((k.value for k in call.keywords if k.arg == "translation_key"), None)
+
+
+def _literal(node: ast.expr) -> str | None:
+    """Return a key that stands in the code: a text, or a name from `const`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "const":
+        return str(getattr(const, node.attr))
+    return None
+
+
+def _wrappers(tree: ast.Module) -> dict[str, tuple[str, int]]:
+    """Return the functions that pass an argument on as a key: their callee, and which argument."""
+    found = {}
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        names = [argument.arg for argument in function.args.args]
+        for call in ast.walk(function):
+            key = _key_of(call) if isinstance(call, ast.Call) else None
+            if isinstance(call, ast.Call) and isinstance(key, ast.Name) and key.id in names:
+                found[function.name] = (_callee(call), names.index(key.id))
+    return found
+
+
+def _asked_in(module: str, tree: ast.Module) -> Iterator[Asked]:
+    wrappers = _wrappers(tree)
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        callee, key = _callee(call), _key_of(call)
+        if callee in wrappers:
+            callee, position = wrappers[callee]
+            key = call.args[position]
+            assert _literal(key) is not None, f"{module}: {ast.unparse(call)}"
+        if key is None or (isinstance(key, ast.Name) and _is_argument(tree, key.id)):
+            continue
+        yield from _resolved(module, _branch(callee, module), key)
+
+
+def _is_argument(tree: ast.Module, name: str) -> bool:
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return any(argument.arg == name for f in functions for argument in f.args.args)
+
+
+def _resolved(module: str, where: str, key: ast.expr) -> Iterator[Asked]:
+    literal = _literal(key)
+    if literal is not None:
+        yield Asked(where, literal)
+    elif isinstance(key, ast.JoinedStr):
+        prefix = ast.literal_eval(key.values[0])
+        assert prefix in COMPOSED, f"{module}: what may {ast.unparse(key)} become?"
+        for each in COMPOSED[prefix]:
+            yield Asked(where, each)
+    else:
+        assert (module, ast.unparse(key)) in FROM_TABLES, f"{module}: {ast.unparse(key)}"
+
+
+@cache
+def asked() -> frozenset[Asked]:
+    return frozenset(
+        each
+        for path in PACKAGE.rglob("*.py")
+        for each in _asked_in(path.stem, ast.parse(path.read_text("utf-8")))
+    )
+
+
+def keys_under(where: str) -> set[str]:
+    return {each.key for each in asked() if each.where == where}
+
+
+def test_the_scan_is_not_empty() -> None:
+    assert len(keys_under("exceptions")) > 15
+    assert len(keys_under("entity.sensor")) > 10
+    assert keys_under("selector") == {"preset", "basis", "battery_power_sign"}
+
+
+# Every language
+
+
+def test_the_texts_are_in_english_and_german_at_least() -> None:
+    assert {"en", "de"} <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_exactly_the_english_keys_and_placeholders(language: str) -> None:
+    english, other = dict(flat(texts("en"))), dict(flat(texts(language)))
+    assert list(other) == list(english)
+    for path, text in other.items():
+        expected = set(PLACEHOLDER.findall(english[path]))
+        assert set(PLACEHOLDER.findall(text)) == expected, path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_texts_are_what_home_assistant_accepts(language: str) -> None:
+    for path, text in flat(texts(language)):
+        assert text == text.strip() != "", path
+        assert not re.search(r"[<>]|\[%|https?://", text), f"{path}: markup or an address"
+        assert not re.search(r"'\{|\}'", text), f"{path}: a quoted placeholder is not replaced"
+        for key in path.split("."):
+            assert re.fullmatch(r"[a-z0-9_-]+", key), path
+
+
+@pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
+def test_a_language_is_really_translated(language: str) -> None:
+    english = dict(flat(texts("en")))
+    same = {path for path, text in flat(texts(language)) if text == english[path]}
+    assert {path for path in same if len(english[path]) > len("Energy Export Monitor")} == set()
+
+
+# Entities, services, exceptions
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_entity_has_a_name_and_an_icon_and_none_is_left_over(platform: str) -> None:
+    used = keys_under(f"entity.{platform}")
+    names = texts("en")["entity"][platform]
+    icons = json.loads((PACKAGE / "icons.json").read_text())["entity"][platform]
+    assert set(names) == set(icons) == used
+    assert len({each["name"] for each in names.values()}) == len(names)
+
+
+def test_states_are_the_literal_english_of_the_contract() -> None:
+    assert not [path for path, _ in flat(texts("en")["entity"]) if ".state." in path]
+
+
+@pytest.fixture(scope="module")
+def described() -> Texts:
+    loaded: Texts = yaml.safe_load((PACKAGE / "services.yaml").read_text())
+    return loaded
+
+
+SCHEMAS = {
+    "start_discharge": services.START_SCHEMA,
+    "stop_discharge": services.STOP_SCHEMA,
+    "calculate_discharge": services.CALCULATE_SCHEMA,
+}
+
+
+def test_every_service_is_described_named_and_has_an_icon(described: Texts) -> None:
+    icons = json.loads((PACKAGE / "icons.json").read_text())["services"]
+    assert set(described) == set(texts("en")["services"]) == set(icons) == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("service", SCHEMAS)
+def test_a_service_describes_the_fields_that_it_takes(described: Texts, service: str) -> None:
+    taken = {str(marker.schema) for marker in SCHEMAS[service].schema}
+    fields = described[service]["fields"]
+    words = texts("en")["services"][service]["fields"]
+    assert set(fields) == set(words) == taken
+    for name, field in fields.items():
+        validate_selector(field["selector"])
+        assert set(words[name]) == {"name", "description"}
+
+
+def test_every_exception_has_words_and_none_is_left_over() -> None:
+    assert set(texts("en")["exceptions"]) == keys_under("exceptions")
+
+
+def test_exceptions_use_only_the_placeholders_that_they_are_given() -> None:
+    for key, text in flat(texts("en")["exceptions"]):
+        composed = key.startswith(("refused_", "failed_"))
+        given = (
+            {"detail"} if composed else {"entry"} if key.startswith("entry_not_loaded") else set()
+        )
+        assert set(PLACEHOLDER.findall(text)) <= given, key
+
+
+# Notifications
+
+
+def test_every_error_state_is_announced_or_left_out_with_a_reason() -> None:
+    assert set(NOTICES) | set(UNANNOUNCED) == set(ErrorState)
+    assert not set(NOTICES) & set(UNANNOUNCED)
+
+
+def test_every_notification_has_words_and_none_is_left_over() -> None:
+    assert {notice.name for notice in NOTICES.values()} == set(texts("en")["issues"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("notice", [notice.name for notice in NOTICES.values()])
+def test_a_notification_names_the_entity_the_facts_and_the_steps(
+    language: str, notice: str
+) -> None:
+    words = texts(language)["issues"][notice]
+    assert set(words) == {"title", "description"}
+    assert set(PLACEHOLDER.findall(words["description"])) == {"entity", "detail"}
+    steps = re.findall(r"^(\d)\. ", words["description"], re.MULTILINE)
+    assert len(steps) >= 3
+    assert steps == [str(i + 1) for i in range(len(steps))]
+
+
+def test_the_titles_of_the_public_contract() -> None:
+    titles = {key: each["title"] for key, each in texts("en")["issues"].items()}
+    assert titles["soc_read_failed"] == "SOC Sensor Failed"
+    assert titles["stale_data"] == "Stale Data Detected"
+    assert titles["discharge_power_failed"] == "Discharge Power Set Failed"
+    assert titles["discharge_start_failed"] == "Discharge Start Failed"
+    assert titles["discharge_stop_failed"] == "Discharge Stop Failed"
+
+
+# The flows
+
+NUMBERED = {
+    "limits": {const.CONF_BASIS, *(each.key for each in flow_schema.LIMITS)},
+    "timing": {each.key for each in flow_schema.TIMING},
+}
+STEPS = {
+    "config": {
+        "user": {const.CONF_PRESET, "name"},
+        "battery": {role.key for role in flow_schema.BATTERY},
+        "sensors": {
+            const.CONF_BATTERY_POWER_SIGN,
+            const.CONF_OBSERVE_RESERVE,
+            *(role.key for role in flow_schema.SENSORS),
+        },
+        "forecast": {role.key for role in flow_schema.FORECAST},
+        "limits": NUMBERED["limits"],
+    },
+    "options": NUMBERED,
+}
+# What the options flow can say no with; the config flow says the others.
+OPTIONS_REFUSALS = {
+    Refusal.REQUIRED,
+    Refusal.OUT_OF_RANGE,
+    Refusal.FIXED_LIMIT_REQUIRED,
+    Refusal.FORECAST_REQUIRED,
+    Refusal.TARGET_BELOW_POWER,
+    Refusal.MIN_SOC_BEYOND_CUTOFF,
+    Refusal.LEASE_BEYOND_DURATION,
+}
+
+
+@pytest.mark.parametrize(
+    ("flow", "step"), [(flow, step) for flow, steps in STEPS.items() for step in steps]
+)
+def test_every_field_of_a_form_has_a_label_and_a_description(flow: str, step: str) -> None:
+    words = texts("en")[flow]["step"][step]
+    assert {"title", "description", "data", "data_description"} == set(words)
+    assert set(words["data"]) == set(words["data_description"]) == STEPS[flow][step]
+
+
+def test_no_step_is_left_out_or_left_over() -> None:
+    assert set(texts("en")["config"]["step"]) == set(STEPS["config"])
+    options = texts("en")["options"]["step"]
+    assert set(options) == {"init", *STEPS["options"]}
+    assert set(options["init"]["menu_options"]) == set(STEPS["options"])
+
+
+def test_the_range_of_a_setting_stands_in_its_description() -> None:
+    for flow, step, numbers in (
+        ("config", "limits", flow_schema.LIMITS),
+        ("options", "limits", flow_schema.LIMITS),
+        ("options", "timing", flow_schema.TIMING),
+    ):
+        for language in LANGUAGES:
+            words = texts(language)[flow]["step"][step]["data_description"]
+            for each in numbers:
+                assert re.search(rf"\b{each.low} \w+ {each.high}\b", words[each.key]), each.key
+
+
+def test_all_refusals_are_listed_for_the_flow_that_makes_them() -> None:
+    assert set(texts("en")["options"]["error"]) == OPTIONS_REFUSALS
+    only_options = {Refusal.LEASE_BEYOND_DURATION}
+    assert set(texts("en")["config"]["error"]) == set(Refusal) - only_options
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("flow", ["config", "options"])
+def test_every_refusal_has_a_message_of_its_own(language: str, flow: str) -> None:
+    messages: dict[str, str] = texts(language)[flow]["error"]
+    assert len(set(messages.values())) == len(messages)
+    assert min(len(message) for message in messages.values()) > 20
+
+
+def test_every_way_to_abort_has_words() -> None:
+    tree = ast.parse((PACKAGE / "config_flow.py").read_text())
+    reasons = {
+        reason
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _callee(call) in ("AbortFlow", "async_abort")
+        for node in (*call.args, *(k.value for k in call.keywords if k.arg == "reason"))
+        if (reason := _literal(node)) is not None
+    }
+    # Home Assistant itself aborts a second flow for the same battery.
+    assert set(texts("en")["config"]["abort"]) == reasons | {"already_in_progress"}
+
+
+def test_every_choice_has_words_for_its_options() -> None:
+    signs = {const.SIGN_CHARGE_POSITIVE, const.SIGN_DISCHARGE_POSITIVE}
+    expected = {"preset": set(PRESETS), "basis": set(Basis), "battery_power_sign": signs}
+    choices = texts("en")["selector"]
+    assert set(choices) == keys_under("selector")
+    assert {key: set(each["options"]) for key, each in choices.items()} == expected

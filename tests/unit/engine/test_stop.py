@@ -1,0 +1,374 @@
+"""A stop never gives up, and is proven by the battery."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from custom_components.export_monitor.engine.session import step
+from custom_components.export_monitor.engine.state import (
+    Answer,
+    Evidence,
+    Observed,
+    Phase,
+    State,
+    StopRequested,
+    WriteKind,
+)
+from custom_components.export_monitor.engine.stop import (
+    ALARM_AFTER_S,
+    begin_stop,
+    finish,
+    pursue_stop,
+)
+from custom_components.export_monitor.engine.turn import Turn
+from custom_components.export_monitor.models import EndReason, ErrorState, SwitchReading
+from tests.unit.engine.world import SETTINGS, World, instant, observation, reading, readings
+
+POWER_ONLY = {"dispatch"}
+SWITCH_ONLY = {"dispatch", "battery", "load", "grid", "pv"}
+
+
+def test_a_stop_is_proven_by_the_dispatch_register() -> None:
+    world = World().discharging().run(60)
+    world.stop()
+    world.run(10)
+    assert world.ended[-1].proof == "dispatch"
+    assert world.ended[-1].reason is EndReason.USER
+    assert world.replies[-1].answer is Answer.STOPPED
+    assert world.raised(ErrorState.STOP_FAILED) == []
+
+
+def test_a_stop_is_proven_by_the_batterys_power_not_by_the_services_answer() -> None:
+    world = World(absent=POWER_ONLY, reset_lost=True, lost={WriteKind.FALLBACK_STOP})
+    world.discharging().run(60)
+    world.stop()
+    world.run(14)  # every write was answered with success
+    assert world.phase is Phase.STOPPING
+    world.lost.clear()
+    world.run(10)
+    assert world.ended[-1].proof == "battery_power"
+
+
+def test_the_battery_may_go_on_feeding_the_house() -> None:
+    world = World(absent=POWER_ONLY, load_w=1500.0).discharging().run(60)
+    world.stop()
+    world.run(6)
+    assert world.battery_w == 1500.0
+    assert world.ended[-1].proof == "battery_power"
+
+
+def test_without_sensors_the_switch_read_back_proves() -> None:
+    world = World(absent=SWITCH_ONLY).discharging().run(60)
+    world.stop()
+    assert world.phase is Phase.STOPPING
+    world.run(2)
+    assert world.ended[-1].proof == "switch"
+
+
+def test_a_battery_sensor_alone_does_not_call_a_house_at_night_a_discharge() -> None:
+    world = World(absent={"dispatch", "load", "grid"}, load_w=600.0).discharging().run(60)
+    world.stop()
+    world.run(400)
+    assert world.raised(ErrorState.STOP_FAILED) == []
+    assert len(world.ended) == 1
+    assert world.phase is Phase.IDLE
+
+
+def test_a_battery_sensor_alone_proves_where_it_falls_silent() -> None:
+    world = World(absent={"dispatch", "load", "grid"}, load_w=50.0).discharging().run(60)
+    world.stop()
+    world.run(10)
+    assert world.ended[-1].proof == "battery_power"
+
+
+def test_the_grid_stands_in_for_the_house_load() -> None:
+    world = World(absent={"dispatch", "load"}, load_w=900.0).discharging().run(60)
+    world.stop()
+    world.run(6)
+    assert world.ended[-1].proof == "battery_power"
+
+
+def test_one_quiet_report_is_not_two() -> None:
+    world = World(absent=POWER_ONLY).discharging().run(60)
+    world.stop()
+    proven = next(n for n in range(20) if world.run(1).phase is Phase.IDLE)
+    assert proven >= 2
+
+
+def test_reports_older_than_the_command_prove_nothing() -> None:
+    state, _ = step(State(), StopRequested(observation(100)))
+    old = instant(99).utc
+    look = readings(old, battery_power=reading(0.0, old), house_load=reading(300.0, old))
+    for second in (101, 102, 103, 104):
+        state, _ = step(state, Observed(observation(second, look)))
+    assert state.phase is Phase.STOPPING
+
+
+def test_the_same_report_seen_twice_counts_once() -> None:
+    state, _ = step(State(), StopRequested(observation(100)))
+    once = instant(101).utc
+    look = readings(once, battery_power=reading(0.0, once), house_load=reading(300.0, once))
+    for second in (101, 102, 103):
+        state, _ = step(state, Observed(observation(second, look)))
+    assert state.phase is Phase.STOPPING
+
+
+def test_an_armed_dispatch_outweighs_a_quiet_battery() -> None:
+    world = World(load_w=3000.0, reset_lost=True, lost={WriteKind.FALLBACK_STOP}).discharging()
+    world.run(60)
+    world.stop()
+    world.run(14)
+    assert world.phase is Phase.STOPPING
+    assert world.state.stopping is not None
+    assert world.state.stopping.evidence.dispatch_reports == -1
+
+
+def test_a_lying_stop_with_a_house_drawing_as_much_is_ended_by_the_fallback_without_alarm() -> None:
+    world = World(load_w=3000.0, reset_lost=True).discharging().run(60)
+    world.stop()
+    world.run(2)
+    assert not world.switch
+    assert world.armed  # the switch lied
+    world.run(12)
+    assert world.writes(WriteKind.FALLBACK_STOP)
+    assert not world.armed
+    assert world.ended[-1].proof == "dispatch"
+    world.run(600)
+    assert world.battery_w == 3000.0  # for the house
+    assert world.raised(ErrorState.STOP_FAILED) == []
+    assert len(world.ended) == 1
+
+
+def test_a_dispatch_sensor_that_says_nothing_leaves_the_proof_to_the_power() -> None:
+    world = World().discharging().run(60)
+    world.silent.add("dispatch")
+    world.stop()
+    world.run(9)
+    assert world.phase is Phase.STOPPING
+    world.run(4)
+    assert world.ended[-1].proof == "battery_power"
+
+
+def test_an_unusable_dispatch_report_is_no_report() -> None:
+    state, _ = step(State(), StopRequested(observation(100)))
+    for second in (101, 106, 111):
+        at = instant(second).utc
+        look = readings(at, dispatch_start=reading(0.0, at, "stale"))
+        state, _ = step(state, Observed(observation(second, look)))
+    assert state.phase is Phase.STOPPING
+
+
+def test_a_switch_that_still_reads_on_could_arm_again_and_proves_nothing() -> None:
+    world = World(lost={WriteKind.SWITCH_OFF, WriteKind.FALLBACK_STOP}).discharging().run(30)
+    world.forged["dispatch"] = 0.0
+    world.forged["battery"] = 0.0
+    world.stop()
+    world.run(60)
+    assert world.phase is Phase.STOPPING
+
+
+def test_an_unreadable_switch_does_not_hold_up_a_proof_by_the_battery() -> None:
+    world = World().discharging().run(60)
+    world.broken.add("switch")
+    world.stop()
+    world.run(12)
+    assert world.ended[-1].proof == "dispatch"
+
+
+# --- Attempts ---
+
+
+def _hopeless(**changes: object) -> World:
+    world = World(reset_lost=True, lost={WriteKind.FALLBACK_STOP}, **changes)  # type: ignore[arg-type]
+    world.discharging().run(60)
+    world.stop()
+    return world
+
+
+def test_attempts_keep_three_seconds_apart_and_go_on_every_thirty_for_ever() -> None:
+    world = _hopeless()
+    began = world.second
+    world.run(1500)
+    spacing = [b - a for a, b in zip(world.stop_attempts, world.stop_attempts[1:], strict=False)]
+    assert min(spacing) >= 3
+    assert world.stop_attempts[0] == began
+    early = [s for s in world.stop_attempts if s - began <= 15]
+    assert len(early) >= 4
+    late = [b - a for a, b in zip(world.stop_attempts, world.stop_attempts[1:], strict=False)][5:]
+    assert set(late) == {30}
+    assert world.second - world.stop_attempts[-1] <= 30
+
+
+def test_every_attempt_after_the_first_uses_the_fallback_once_the_switch_reads_off() -> None:
+    world = _hopeless()
+    world.run(300)
+    assert len(world.writes(WriteKind.SWITCH_OFF)) == 1
+    assert len(world.writes(WriteKind.FALLBACK_STOP)) >= 8
+    assert world.writes(WriteKind.SWITCH_ON)[-1][0] < world.stop_attempts[0]
+    assert world.writes(WriteKind.SMOTHER) == []
+
+
+def test_a_switch_that_stays_on_is_switched_off_again_and_again() -> None:
+    world = World(lost={WriteKind.FALLBACK_STOP, WriteKind.SWITCH_OFF}).discharging()
+    world.stop()
+    world.run(120)
+    assert len(world.writes(WriteKind.SWITCH_OFF)) >= 3
+    assert len(world.writes(WriteKind.FALLBACK_STOP)) >= 3
+
+
+def test_without_a_fallback_the_attempts_smother_the_discharge() -> None:
+    world = World(replace(SETTINGS, fallback_stop=False), reset_lost=True).discharging().run(30)
+    world.stop()
+    world.run(10)
+    assert world.writes(WriteKind.FALLBACK_STOP) == []
+    assert world.writes(WriteKind.SMOTHER)
+    assert world.power_w == 100.0
+    assert all(w.stops for _, w in world.writes() if _ >= world.stop_attempts[0])
+
+
+def test_the_alarm_stands_after_fifteen_seconds_and_falls_with_the_proof() -> None:
+    world = _hopeless()
+    began = world.second
+    world.run(60)
+    assert world.raised(ErrorState.STOP_FAILED) == [began + int(ALARM_AFTER_S)]
+    assert world.replies[-1].answer is Answer.UNPROVEN
+    world.lost.clear()
+    world.run(60)
+    assert world.phase is Phase.IDLE
+    assert len(world.cleared(ErrorState.STOP_FAILED)) == 1
+
+
+def test_who_asks_for_a_stop_after_the_alarm_is_told_at_once_that_it_is_unproven() -> None:
+    world = _hopeless()
+    world.run(40)
+    before = len(world.replies)
+    world.stop()
+    assert [reply.answer for reply in world.replies[before:]] == [Answer.UNPROVEN]
+
+
+def test_a_second_stop_joins_the_first_and_both_are_answered() -> None:
+    world = World().discharging().run(30)
+    world.stop()
+    epoch = world.state.epoch
+    world.run(1)
+    world.stop(EndReason.UNLOAD)
+    assert world.state.epoch == epoch
+    world.run(12)
+    answered = {r.request_id for r in world.replies if r.answer is Answer.STOPPED}
+    assert len(answered) == 2
+    assert world.ended[-1].reason is EndReason.USER
+
+
+def test_an_unplugged_inverter_alarms_in_time_and_is_stopped_as_soon_as_it_reports() -> None:
+    world = World().discharging().run(60)
+    world.unplugged = True
+    world.stop()
+    began = world.second
+    world.run(200)
+    assert world.raised(ErrorState.STOP_FAILED) == [began + 15]
+    while world.second - world.stop_attempts[-1] != 5:  # in the midst of the wait
+        world.run(1)
+    world.unplugged = False
+    back = world.second
+    world.run(2)
+    assert world.stop_attempts[-1] - back <= 2
+    world.run(20)
+    assert world.phase is Phase.IDLE
+    assert world.cleared(ErrorState.STOP_FAILED)
+    assert not world.armed
+
+
+def test_a_clock_set_back_in_mid_stop_does_not_hide_the_proof() -> None:
+    world = World().discharging().run(60)
+    world.stop()
+    world.clock_offset = timedelta(hours=-2)
+    world.run(12)
+    assert world.ended[-1].proof == "dispatch"
+
+
+def test_a_clock_set_forward_in_mid_stop_changes_nothing() -> None:
+    world = World().discharging().run(60)
+    world.stop()
+    world.clock_offset = timedelta(hours=2)
+    world.run(12)
+    assert world.ended[-1].proof == "dispatch"
+
+
+# --- Afterwards ---
+
+
+def test_a_discharge_that_shows_up_soon_after_its_stop_is_stopped_again() -> None:
+    world = World().discharging().run(60)
+    world.stop()
+    world.run(20)
+    assert world.phase is Phase.IDLE
+    world.armed, world.timer_s = True, 900.0  # the write that hung arrives now
+    world.run(30)
+    assert not world.armed
+    assert len(world.ended) == 1  # no session of its own
+
+
+def test_the_late_discharge_shows_in_the_batterys_power_alone_too() -> None:
+    world = World(absent=POWER_ONLY).discharging().run(60)
+    world.stop()
+    world.run(20)
+    world.armed, world.timer_s = True, 900.0
+    world.run(30)
+    assert not world.armed
+
+
+def test_a_late_discharge_without_a_session_before_it_is_stopped_as_the_users_wish() -> None:
+    world = World().settle()
+    world.stop()
+    world.run(20)
+    world.armed, world.power_w, world.timer_s = True, 3000.0, 900.0
+    world.run_until(lambda w: w.phase is Phase.STOPPING, 30)
+    assert world.reason is EndReason.USER
+
+
+def test_a_switch_that_comes_on_right_after_a_stop_is_the_cancelled_start() -> None:
+    world = World().discharging().run(10)
+    world.stop()
+    world.run_until(lambda w: w.phase is Phase.IDLE, 20)
+    world.switch = world.armed = True
+    world.timer_s = 900.0
+    world.run(1)
+    assert world.reason is EndReason.START_CANCELLED
+    world.run(20)
+    assert not world.armed
+    assert world.phase is Phase.IDLE
+
+
+def test_a_house_feeding_battery_after_a_stop_is_left_alone() -> None:
+    world = World(absent=POWER_ONLY, load_w=2500.0).discharging().run(60)
+    world.stop()
+    world.run(400)
+    assert len(world.stop_attempts) <= 2
+    assert world.phase is Phase.IDLE
+
+
+# --- Broken records ---
+
+
+def test_a_stop_without_its_own_record_does_nothing_and_raises_nothing() -> None:
+    turn = Turn(State(phase=Phase.STOPPING), instant(0))
+    pursue_stop(turn, observation())
+    finish(turn, "switch")
+    assert turn.commands == []
+
+
+def test_begin_stop_without_a_request_answers_nobody() -> None:
+    turn = Turn(State(), instant(0))
+    begin_stop(turn, EndReason.USER)
+    assert turn.state.stopping is not None
+    assert turn.state.stopping.requests == ()
+    assert turn.state.stopping.evidence == Evidence()
+    assert turn.state.epoch == 1
+
+
+def test_unknown_switch_and_no_sensor_prove_nothing() -> None:
+    state, _ = step(State(), StopRequested(observation()))
+    look = readings(switch=SwitchReading(None))
+    state, _ = step(state, Observed(observation(5, look)))
+    assert state.phase is Phase.STOPPING
