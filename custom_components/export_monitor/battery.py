@@ -141,7 +141,8 @@ class Battery:
                     return None
                 value = PowerConverter.convert(write.value, UnitOfPower.WATT, limits.unit)
                 value = min(_round_down(value, step), limits.maximum)
-                return value if value >= limits.minimum else None
+                # Less than a step is no power at all: it would arm a discharge of nothing.
+                return value if value > 0 and value >= limits.minimum else None
             case WriteKind.DURATION:
                 unit = limits.unit or UnitOfTime.MINUTES
                 if unit not in DurationConverter.VALID_UNITS:

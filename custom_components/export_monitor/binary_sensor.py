@@ -14,7 +14,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import ExportMonitorConfigEntry, Snapshot
-from .engine.state import Phase
 from .entity import ExportMonitorEntity
 from .models import ErrorState
 
@@ -33,7 +32,7 @@ BINARY_SENSORS: tuple[SnapshotBinarySensor, ...] = (
         key="discharging",
         translation_key="discharging",
         device_class=BinarySensorDeviceClass.RUNNING,
-        is_on_fn=lambda snapshot: snapshot.state.phase is not Phase.IDLE,
+        is_on_fn=lambda snapshot: snapshot.running,
     ),
     SnapshotBinarySensor(
         key="data_problem",

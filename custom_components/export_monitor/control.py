@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import (
     async_call_later,
     async_track_state_change_event,
@@ -25,6 +26,7 @@ from .engine.accounting import required
 from .engine.restart import resume
 from .engine.session import step
 from .engine.state import (
+    Answer,
     Answered,
     Clear,
     Command,
@@ -157,6 +159,7 @@ class Control:
     def _leave_when_idle(self, then: Callable[[], None]) -> None:
         if self.state.phase is Phase.IDLE:
             self.leave()
+            self._alerts.withdraw_all()  # the next run finds again what still holds
             then()
 
     @callback
@@ -173,6 +176,10 @@ class Control:
         self._stop_guarding.clear()
         for task in tuple(self._starts):
             task.cancel()
+        starting = self.state.starting
+        for request_id in tuple(self._replies):  # whoever asked must not wait for ever
+            called_off = starting is not None and starting.request_id == request_id
+            self._reply(Reply(request_id, Answer.CANCELLED if called_off else Answer.UNPROVEN))
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call back after every event that changed something worth showing."""
@@ -291,9 +298,7 @@ class Control:
             case Clear(error):
                 self.withdraw(error)
             case Reply():
-                reply = self._replies.pop(command.request_id, None)
-                if reply is not None and not reply.done():
-                    reply.set_result(command)
+                self._reply(command)
             case Ended(session):
                 _LOGGER.info(
                     "Discharge %s ended: %s, %.3f kWh, proven by %s",
@@ -302,6 +307,11 @@ class Control:
                     session.exported_kwh,
                     session.proof,
                 )
+
+    def _reply(self, answer: Reply) -> None:
+        reply = self._replies.pop(answer.request_id, None)
+        if reply is not None and not reply.done():
+            reply.set_result(answer)
 
     # --- Errors ---
 
@@ -345,8 +355,10 @@ class Control:
             task.add_done_callback(self._starts.discard)
 
     async def _write_and_answer(self, write: Write) -> None:
-        if write.kind is WriteKind.SWITCH_ON:
-            await self._save()  # a crash from here on must find the session again
+        if write.kind is WriteKind.SWITCH_ON and not await self._save():
+            # A crash from here on would not find the session again.
+            self._take(Answered(self.now(), write, ok=False, detail="record not written"))
+            return
         result = await self._battery.carry_out(write, lambda: self.state.epoch == write.epoch)
         if not result.ok:
             _LOGGER.warning("Battery write %s: %s %s", write.kind, result.outcome, result.detail)
@@ -383,8 +395,14 @@ class Control:
         elif before.meter.counter != after.meter.counter or before.generation != after.generation:
             self._storage.save_soon(self._record())
 
-    async def _save(self) -> None:
-        await self._storage.save(self._record())
+    async def _save(self) -> bool:
+        """Write the record now; tell whether the disk took it."""
+        try:
+            await self._storage.save(self._record())
+        except (OSError, HomeAssistantError):
+            _LOGGER.exception("The record of the discharge could not be written")
+            return False
+        return True
 
     def _record(self) -> Record:
         return record_of(self.state, self.errors.history, dt_util.utcnow())

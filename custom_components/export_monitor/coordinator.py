@@ -17,7 +17,7 @@ from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
 from .engine.state import Phase, State
 from .error_handler import BreakerState, CircuitBreaker, SensorValidation, StaleDataDetector
-from .models import Blocker, Decision, Errors, ErrorState, Readings, StandingError
+from .models import Blocker, Decision, Errors, ErrorState, Reading, Session, StandingError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,19 +46,22 @@ class DischargeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What entities show."""
+    """What entities show; equal snapshots show the same, so nothing is written for the second."""
 
-    state: State
-    readings: Readings
-    errors: Errors
+    status: DischargeStatus
+    running: bool
+    """A session runs, or a stop is still unproven."""
     complete: bool
     """All required sources are there, valid and fresh."""
-    status: DischargeStatus
-
-    @property
-    def decision(self) -> Decision | None:
-        """Return the present decision where it rests on complete data."""
-        return self.state.decision if self.complete else None
+    decision: Decision | None
+    """The present decision where it rests on complete data."""
+    session: Session | None
+    """The session that runs, else the last one."""
+    errors: Errors
+    soc: float | None
+    reserve: Reading | None
+    """The reserve SOC (%); None while it is not observed."""
+    forecast_cached_since: datetime | None
 
     @property
     def error(self) -> StandingError | None:
@@ -165,12 +168,19 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         readings = self.control.readings
         if readings is None:  # set-up observes before anything is shown
             raise RuntimeError
+        complete = state.watch.incomplete is None
         return Snapshot(
-            state=state,
-            readings=readings,
-            errors=self.control.errors,
-            complete=state.watch.incomplete is None,
             status=self._status(state),
+            running=state.phase is not Phase.IDLE,
+            complete=complete,
+            decision=state.decision if complete else None,
+            session=state.session or state.last,
+            errors=self.control.errors,
+            soc=readings.soc.value,
+            reserve=readings.reserve_soc,
+            forecast_cached_since=(
+                None if readings.forecast is None else readings.forecast.cached_since
+            ),
         )
 
     def _status(self, state: State) -> DischargeStatus:

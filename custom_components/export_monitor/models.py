@@ -233,7 +233,9 @@ class Decision:
     floor_soc: float
     power_w: float
     duration_min: float
-    blocker: Blocker | None
+    fault: Blocker | None = None
+    """What is wrong with the data; None when it is complete, fresh and valid."""
+    blocker: Blocker | None = None
     """The first reason why a start would be refused now."""
 
 

@@ -11,7 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from . import const
 from .coordinator import ExportMonitorConfigEntry
 from .entity import ExportMonitorEntity
-from .settings import merged, option_number
+from .settings import option_number
 
 PARALLEL_UPDATES = 1
 
@@ -81,7 +81,9 @@ class OptionNumberEntity(ExportMonitorEntity, NumberEntity):
     @property
     @override
     def native_value(self) -> float:
-        return option_number(merged(self._entry), self.entity_description.option)
+        option = self.entity_description.option
+        config = self._entry.options if option in self._entry.options else self._entry.data
+        return option_number(config, option)
 
     @override
     async def async_set_native_value(self, value: float) -> None:

@@ -62,20 +62,19 @@ def _headroom_attributes(snapshot: Snapshot) -> Attributes:
     decision = snapshot.decision
     if decision is None:
         return {}
-    forecast = snapshot.readings.forecast
     return {
         "basis": decision.basis.value,
         "contract": round(decision.contract, 2),
         "generated": round(decision.generated, 2),
         "natural_export": round(decision.natural, 2),
         "natural_export_known": decision.natural_known,
-        "forecast_cached_since": None if forecast is None else forecast.cached_since,
+        "forecast_cached_since": snapshot.forecast_cached_since,
         "blocker": decision.blocker,
     }
 
 
 def _session_attributes(snapshot: Snapshot) -> Attributes:
-    session = snapshot.state.session or snapshot.state.last
+    session = snapshot.session
     if session is None:
         return {}
     return {
@@ -98,18 +97,16 @@ def _needed(snapshot: Snapshot) -> Value:
     return snapshot.decision.power_w if wanted else 0.0
 
 
-def _reserve(snapshot: Snapshot) -> float | None:
-    reserve = snapshot.readings.reserve_soc
-    return None if reserve is None else reserve.value
+def _reserve(snapshot: Snapshot) -> Value:
+    return None if snapshot.reserve is None else snapshot.reserve.value
 
 
 def _reserve_status(snapshot: Snapshot) -> Value:
-    reserve, soc = _reserve(snapshot), snapshot.readings.soc.value
-    if snapshot.readings.reserve_soc is None:
+    if snapshot.reserve is None:
         return "Not Monitored"
-    if reserve is None or soc is None:
+    if snapshot.reserve.value is None or snapshot.soc is None:
         return None
-    return "Above Reserve" if soc > reserve else "At Reserve"
+    return "Above Reserve" if snapshot.soc > snapshot.reserve.value else "At Reserve"
 
 
 SENSORS: tuple[SnapshotSensor, ...] = (

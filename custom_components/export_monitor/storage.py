@@ -87,7 +87,7 @@ def decode(kind: Any, value: object) -> Any:  # noqa: ANN401 - the type is the a
         hints = get_type_hints(kind)
         known = {f.name for f in fields(kind)}
         return kind(**{k: decode(hints[k], v) for k, v in value.items() if k in known})  # type: ignore[operator]
-    if kind is datetime:
+    if isinstance(kind, type) and issubclass(kind, datetime):
         return datetime.fromisoformat(str(value))
     return kind(value)
 
