@@ -223,7 +223,7 @@ class AlphaEssHome:
 
     def _press(self, entity_id: str, _data: Mapping[str, object]) -> None:
         # A button's state is when it was pressed last; its press is the change of that state.
-        self._report(entity_id, f"pressed {self.plant.elapsed_s:.6f}")
+        self._report(entity_id, self.plant.now.isoformat())
 
     # Automations
 

@@ -92,7 +92,7 @@ async def set_up(hass: HomeAssistantProcess, **changes: object) -> str:
     return entry_id
 
 
-async def _ready(hass: HomeAssistantProcess, timeline: Timeline) -> float:
+async def ready(hass: HomeAssistantProcess, timeline: Timeline) -> float:
     """Wait for the battery's readings, set the battery up as its owner would; return the export."""
     client = hass.client
     await client.wait_for(LIFETIME_EXPORT, lambda s: s.state.replace(".", "").isdigit(), 90)
@@ -200,7 +200,7 @@ async def run(args: argparse.Namespace) -> None:
         )
         async with hass:
             timeline.say(f"Home Assistant is running after {hass.boot_s:.1f} s")
-            exported = await _ready(hass, timeline)
+            exported = await ready(hass, timeline)
             limit = exported + MARGIN_KWH + ALLOWANCE_KWH + METER_STEP_KWH
             await set_up(hass, fixed_limit=round(limit, 2))
             timeline.say("the integration is set up through its config flow")

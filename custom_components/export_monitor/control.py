@@ -123,7 +123,15 @@ class Control:
     async def _load(self) -> None:
         try:
             record = await self._storage.load()
-        except (TypeError, ValueError, KeyError, AttributeError):
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,  # of an older version
+            HomeAssistantError,  # of a newer one
+            OSError,
+        ):
             # An unreadable record must not keep the guard from living.
             _LOGGER.exception("Stored state cannot be understood and is started anew")
             return

@@ -25,6 +25,7 @@ from .models import Forecast, Reading, Readings, SwitchReading
 # Age limits of specification page 3 (s).
 FAST_LIMIT_S = 60.0
 COUNTER_LIMIT_S = 180.0
+RESTED_S = 60.0  # the slowest meter's tick: what is unchanged after it rests
 FORECAST_LIMIT = timedelta(hours=26)
 FORECAST_CACHE = timedelta(hours=6)
 DAILY_WORDS = ("today", "daily")
@@ -244,7 +245,7 @@ class Sources:
             return Reading(None, None, validated.problem)
         reported = state.last_reported
         value = validated.value * source.sign
-        if self._awaits_report(source.entity_id, reported):
+        if self._awaits_report(source, reported, now):
             return Reading(value, reported, Problem.AWAITING_REPORT)
         age = (now - reported).total_seconds()
         sibling = None
@@ -255,22 +256,37 @@ class Sources:
         )
         return Reading(value, reported, problem)
 
-    def _awaits_report(self, entity_id: str, reported: datetime) -> bool:
+    def _awaits_report(self, source: Source, reported: datetime, now: datetime) -> bool:
+        """Tell whether a value may be the one from before the start.
+
+        A meter of the day reports nothing at night: after a minute it counts when a sibling
+        shows that the device answers.
+        """
         if not self._starting_up:
             return False
-        return reported <= self._first_report.setdefault(entity_id, reported)
+        if reported > self._first_report.setdefault(source.entity_id, reported):
+            return False
+        if not source.rests or (now - reported).total_seconds() < RESTED_S:
+            return True
+        return not any(
+            state.last_reported > self._first_report.get(state.entity_id, state.last_reported)
+            and (now - state.last_reported).total_seconds() < FAST_LIMIT_S
+            for state in self._siblings(source)
+        )
+
+    def _siblings(self, source: Source) -> Iterator[EntityState]:
+        """Yield the states that can be read of the other sources of the same device."""
+        device = self._device(source.entity_id)
+        for other in self._measured():
+            if other.entity_id == source.entity_id or self._device(other.entity_id) != device:
+                continue
+            state = self._hass.states.get(other.entity_id)
+            if state is not None and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+                yield state
 
     def _sibling_age(self, source: Source, now: datetime) -> float | None:
         """Return the age (s) of the newest report from the same device."""
-        device = self._device(source.entity_id)
-        ages = [
-            (now - state.last_reported).total_seconds()
-            for other in self._measured()
-            if other.entity_id != source.entity_id
-            and self._device(other.entity_id) == device
-            and (state := self._hass.states.get(other.entity_id)) is not None
-            and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN)
-        ]
+        ages = [(now - state.last_reported).total_seconds() for state in self._siblings(source)]
         return min(ages, default=None)
 
     def _device(self, entity_id: str) -> str | None:

@@ -9,6 +9,7 @@ from .period import Period, local_day
 
 MIN_HEADROOM_KWH = 0.05
 UNLIMITED_KWH = 1e6
+PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
 
 def watts(reading: Reading | None) -> float | None:
@@ -71,16 +72,21 @@ def count_generation(
     if len(sums) != len(readings):  # sensors were added or removed
         sums = tuple(sums[i] if i < len(sums) else CounterSum() for i in range(len(readings)))
     kinds = observation.settings.daily_pv_counters
+    limit = observation.settings.pv_peak_w * PV_PEAK_MARGIN or DEFAULT_LIMIT_W
     return tuple(
-        _count(entry, reading, period, daily=kinds[i] if i < len(kinds) else True)
+        _count(entry, reading, period, limit, daily=kinds[i] if i < len(kinds) else True)
         for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
     )
 
 
-def _count(entry: CounterSum, reading: Reading, period: Period, *, daily: bool) -> CounterSum:
+def _count(
+    entry: CounterSum, reading: Reading, period: Period, limit_w: float, *, daily: bool
+) -> CounterSum:
     if reading.value is None or reading.reported is None or not reading.usable:
-        return entry.enter(period)
-    return entry.observe(reading.value, reading.reported, period, daily=daily)
+        return entry.enter(period, credit=True)
+    return entry.observe(
+        reading.value, reading.reported, period, daily=daily, limit_w=limit_w, credit=True
+    )
 
 
 def floor_soc(readings: Readings, settings: Settings) -> float:
@@ -139,9 +145,10 @@ def decide(
         floor_soc=floor,
         power_w=power,
         duration_min=duration_minutes(room, power),
-        blocker=None,
+        fault=data_fault(observation, meter, generation),
     )
-    return replace(decision, blocker=_blocker(observation, meter, generation, decision))
+    blocker = _blocker(observation, decision)
+    return decision if blocker is None else replace(decision, blocker=blocker)
 
 
 def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -> bool:
@@ -159,12 +166,7 @@ def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -
     return decision.exported > decision.contract + tolerance
 
 
-def _blocker(
-    observation: Observation,
-    meter: ExportMeter,
-    generation: tuple[CounterSum, ...],
-    decision: Decision,
-) -> Blocker | None:
+def _blocker(observation: Observation, decision: Decision) -> Blocker | None:
     """Check a start in the order of specification page 1; the session's own state comes last."""
     readings, settings = observation.readings, observation.settings
     if settings.target_export_w <= 0:
@@ -173,9 +175,8 @@ def _blocker(
         return Blocker.CIRCUIT_OPEN
     if observation.data_stale:
         return Blocker.STALE_DATA
-    fault = data_fault(observation, meter, generation)
-    if fault is not None:
-        return fault
+    if decision.fault is not None:
+        return decision.fault
     soc = readings.soc.value or 0.0
     if soc <= decision.floor_soc:
         at_reserve = decision.floor_soc > settings.min_soc

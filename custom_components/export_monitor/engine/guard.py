@@ -110,7 +110,8 @@ def _following(turn: Turn) -> EndReason | None:
     return EndReason.BATTERY_NOT_FOLLOWING if lagging or disarmed else None
 
 
-def _since(before: float | None, now: float, *, holds: bool) -> float | None:
+def since(before: float | None, now: float, *, holds: bool) -> float | None:
+    """Return since when a condition has held, None while it does not."""
     if not holds:
         return None
     return now if before is None else before
@@ -123,15 +124,15 @@ def _watch(turn: Turn, observation: Observation) -> None:
     is_blind = not readings.soc.usable or blind(state.meter, readings, observation.settings)
     dispatch = readings.dispatch_start
     disarmed = dispatch is not None and dispatch.usable and dispatch.value == 0
-    soc_lost = _since(watch.soc_lost, now, holds=not readings.soc.usable)
+    soc_lost = since(watch.soc_lost, now, holds=not readings.soc.usable)
     turn.state = replace(
         state,
         watch=replace(
             watch,
-            blind=_since(watch.blind, now, holds=is_blind),
+            blind=since(watch.blind, now, holds=is_blind),
             soc_lost=soc_lost,
-            lagging=_since(watch.lagging, now, holds=_lags(turn, observation)),
-            disarmed=_since(watch.disarmed, now, holds=disarmed),
+            lagging=since(watch.lagging, now, holds=_lags(turn, observation)),
+            disarmed=since(watch.disarmed, now, holds=disarmed),
             switched=watch.switched or readings.switch.on is True,
         ),
     )

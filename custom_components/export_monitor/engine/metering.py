@@ -13,10 +13,13 @@ MAX_STEP_KWH = 10.0  # specification page 3: a larger step is a fault of the cou
 STEP_TOLERANCE_KWH = 0.1  # coarsest resolution among the known counters (AlphaESS PV)
 NEAR_ZERO_KWH = 0.5
 RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
+UNSEEN_MIDNIGHT = timedelta(hours=1)  # far beyond the gaps between reports
 HOLD_REPORTS = 3
+RESTING_W = 50.0  # a grid sensor's own noise; a counter may rest under it
 DEFAULT_LIMIT_W = 50_000.0
 FROZEN_STEPS = 2
 FROZEN_TICKS = 3
+FROZEN_AFTER_S = 120.0  # three ticks of a meter that ticks every 60 s, however often it is read
 JOULES_PER_KWH = 3_600_000.0
 
 
@@ -39,6 +42,9 @@ class CounterSum:
     suspect: float | None = None
     suspect_reports: int = 0
     suspect_at: datetime | None = None
+    other_start: datetime | None = None
+    """The period that was left last: a clock set back over midnight returns to it."""
+    other_base: float = 0.0
 
     @property
     def total(self) -> float:
@@ -54,13 +60,26 @@ class CounterSum:
         """Whether the period's beginning was not seen, so that the total may be too small."""
         return self.partial_until is not None and now < self.partial_until
 
-    def enter(self, period: Period) -> "CounterSum":
-        """Return the sum in the given period: a new one starts from zero."""
+    def enter(self, period: Period, *, credit: bool = False) -> "CounterSum":
+        """Return the sum in the given period: a new one starts from zero.
+
+        A period entered before goes on where it was left, unless it would credit PV of a time
+        that a wrong clock took for it.
+        """
         if period.start == self.period_start:
             return self
-        return replace(self, base=self.cumulative, period_start=period.start, seen=False)
+        later = self.period_start is not None and period.start > self.period_start
+        known = period.start == self.other_start and not (credit and later)
+        return replace(
+            self,
+            base=self.other_base if known else self.cumulative,
+            period_start=period.start,
+            seen=False,
+            other_start=self.period_start,
+            other_base=self.base,
+        )
 
-    def observe(
+    def observe(  # noqa: PLR0913 - all that is known of the report
         self,
         raw: float,
         reported: datetime,
@@ -69,13 +88,15 @@ class CounterSum:
         daily: bool,
         limit_w: float = DEFAULT_LIMIT_W,
         fill_kwh: float = 0.0,
+        credit: bool = False,
     ) -> "CounterSum":
         """Accept one report of the counter.
 
         `limit_w` is the largest power that can have flowed; `fill_kwh` is what flowed since the
-        last report by other evidence, for the part that a reset hides.
+        last report by other evidence, for the part that a reset hides. `credit`: the sum makes
+        allowance (PV) and must not be too large; else it uses it up and must not be too small.
         """
-        this = self.enter(period)
+        this = self.enter(period, credit=credit)
         if reported in (this.reported, this.suspect_at):
             return this
         if this.raw is None or this.reported is None:
@@ -83,12 +104,29 @@ class CounterSum:
         if reported < this.reported:  # a clock set back; the value is judged at the next report
             return replace(this, reported=reported)
         feasible = (reported - this.reported).total_seconds() * limit_w / JOULES_PER_KWH
-        step = raw - this.raw
-        if 0 <= step <= min(MAX_STEP_KWH, feasible + STEP_TOLERANCE_KWH):
-            return _accept(this, raw, reported, period, step)
-        if step < 0 and raw <= NEAR_ZERO_KWH and _near_start(reported, period):
-            return _accept(this, raw, reported, period, max(raw, fill_kwh))
-        return _suspect(this, raw, reported, period, feasible, fill_kwh)
+        dark = this.reported < period.start and reported - this.reported > UNSEEN_MIDNIGHT
+        if dark and daily and not credit and raw > this.raw and not _near_start(reported, period):
+            this = replace(this, raw=0.0)  # its reset was not seen
+        after = _judged(this, raw, reported, period, feasible, fill_kwh)
+        if dark and credit and not daily:  # how much of the step is yesterday's is unknown
+            return replace(after, cumulative=this.cumulative)
+        return after
+
+
+def _judged(
+    this: CounterSum,
+    raw: float,
+    reported: datetime,
+    period: Period,
+    feasible: float,
+    fill_kwh: float,
+) -> CounterSum:
+    step = raw - (this.raw or 0.0)
+    if 0 <= step <= min(MAX_STEP_KWH, feasible + STEP_TOLERANCE_KWH):
+        return _accept(this, raw, reported, period, step)
+    if step < 0 and raw <= NEAR_ZERO_KWH and _near_start(reported, period):
+        return _accept(this, raw, reported, period, max(raw, fill_kwh))
+    return _suspect(this, raw, reported, period, feasible, fill_kwh)
 
 
 def _first(
@@ -173,7 +211,9 @@ class ExportMeter:
     """Energy that flowed between its last two reports (kWh)."""
     since_step: float = 0.0
     """Measured export since the counter last moved (kWh): what a frozen counter hides."""
-    reports_since_step: int = 0
+    overdue_reports: int = 0
+    """Reports without a step since that export passed what the counter can hide."""
+    overdue_since: float | None = None
     flow: Flow | None = None
     at: float | None = None
     """Monotonic time of the last observation (s)."""
@@ -199,7 +239,11 @@ class ExportMeter:
     def frozen(self, meter_step: float) -> bool:
         """Whether the counter rests although measured export must have moved it."""
         return (
-            self.since_step > FROZEN_STEPS * meter_step and self.reports_since_step >= FROZEN_TICKS
+            self.since_step > FROZEN_STEPS * meter_step
+            and self.overdue_reports >= FROZEN_TICKS
+            and self.at is not None
+            and self.overdue_since is not None
+            and self.at - self.overdue_since >= FROZEN_AFTER_S
         )
 
     def during(self, *, session: bool) -> "ExportMeter":
@@ -225,7 +269,7 @@ class ExportMeter:
             ahead=self.ahead + energy,
             since_report=self.since_report + energy,
             session_flow=self.session_flow + energy,
-            since_step=self.since_step + (energy if measured else 0.0),
+            since_step=self.since_step + (energy if measured and watts > RESTING_W else 0.0),
         )
 
     def report(
@@ -252,6 +296,8 @@ class ExportMeter:
         if self.counter.raw is None:  # first sight: the part of a step in hand is unknown
             return replace(self, counter=counter, ahead=meter_step, since_report=0.0)
         if step <= 0:
+            overdue = self.since_step > FROZEN_STEPS * meter_step
+            since = self.at if self.overdue_since is None else self.overdue_since
             believed = not self.deliberate and not (self.flow is not None and self.flow.measured)
             return replace(
                 self,
@@ -259,7 +305,8 @@ class ExportMeter:
                 ahead=min(self.ahead, meter_step) if believed else self.ahead,
                 since_report=0.0,
                 last_interval=self.since_report,
-                reports_since_step=self.reports_since_step + 1,
+                overdue_reports=self.overdue_reports + 1 if overdue else 0,
+                overdue_since=since if overdue else None,
             )
         gain = self.session_gain + step
         lag = self._lag(gain, meter_step)
@@ -269,11 +316,13 @@ class ExportMeter:
         return replace(
             self,
             counter=counter,
-            ahead=most if ahead < 0 else min(ahead, most),
+            # What it shows may be a whole step behind, whatever a sensor that reads low has summed.
+            ahead=most if ahead < 0 else max(meter_step, min(ahead, most)),
             since_report=0.0,
             last_interval=self.since_report,
             since_step=0.0,
-            reports_since_step=0,
+            overdue_reports=0,
+            overdue_since=None,
             session_gain=gain,
             lag=lag,
         )

@@ -5,16 +5,15 @@ The same function runs in Home Assistant, in the simulated year and in the fault
 
 from dataclasses import replace
 
-from ..models import Blocker, Decision, EndReason, ErrorState, Observation
+from ..models import Blocker, Decision, EndReason, ErrorState, Instant, Observation
 from .accounting import (
     count_export,
     count_generation,
-    data_fault,
     decide,
     exceeded,
     watts,
 )
-from .guard import guard, guard_activation, renewed
+from .guard import guard, guard_activation, renewed, since
 from .start import adopt, begin_start, continue_start, guard_start
 from .state import (
     Answered,
@@ -25,6 +24,7 @@ from .state import (
     StartRequested,
     State,
     StopRequested,
+    Watch,
 )
 from .stop import AFTERMATH_S, begin_stop, pursue_stop, quiet, tells
 from .turn import Turn
@@ -34,6 +34,7 @@ UNBIDDEN_DISPATCH_REPORTS = 2
 UNBIDDEN_POWER_REPORTS = 5
 STALE_ALARM_S = 300.0
 NO_DATA_ALARM_S = 120.0
+ALL_WELL = Watch(ever_complete=True)
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
@@ -77,10 +78,12 @@ def _note(turn: Turn, note: str | None) -> None:
         turn.state = replace(turn.state, session=replace(session, note=note))
 
 
-def _commanded(state: State) -> float:
-    """Return the power (W) that the battery has been told to give."""
-    starting = state.starting
+def _commanded(state: State, now: Instant) -> float:
+    """Return the power (W) that the battery has been told to give, until its dead-man ends it."""
+    starting, lease = state.starting, state.lease
     if state.session is None or (starting is not None and starting.switched_at is None):
+        return 0.0
+    if lease is not None and lease.renewal is None and now.mono >= lease.expires_at:
         return 0.0
     return state.session.power_w
 
@@ -88,7 +91,7 @@ def _commanded(state: State) -> float:
 def _account(turn: Turn, observation: Observation) -> Decision:
     """Bring sums, decision and standing conditions up to date."""
     state, session = turn.state, turn.state.session
-    meter = count_export(state.meter, observation, _commanded(state))
+    meter = count_export(state.meter, observation, _commanded(state, turn.now))
     generation = count_generation(state.generation, observation)
     soc = observation.readings.soc
     last_soc = soc.value if soc.usable else state.last_soc
@@ -104,26 +107,27 @@ def _account(turn: Turn, observation: Observation) -> Decision:
         session=session,
         last_soc=last_soc,
     )
-    _conditions(turn, observation)
+    _conditions(turn, observation, decision)
     _check_contract(turn, observation, decision)
     return decision
 
 
-def _conditions(turn: Turn, observation: Observation) -> None:
+def _conditions(turn: Turn, observation: Observation, decision: Decision) -> None:
     """Raise what has lasted too long, clear what is over."""
     state, now = turn.state, turn.now.mono
     watch, readings = state.watch, observation.readings
-    fault = data_fault(observation, state.meter, state.generation)
+    fault = decision.fault
     stale = fault is Blocker.STALE_DATA or observation.data_stale
     complete = fault in (None, Blocker.COUNTER_NOT_SEEN, Blocker.COUNTER_UNKNOWN)
-    watch = replace(
-        watch,
-        stale=(watch.stale if watch.stale is not None else now) if stale else None,
-        incomplete=(None if complete else now if watch.incomplete is None else watch.incomplete),
-        ever_complete=watch.ever_complete or complete,
-        soc_lost=None if readings.soc.usable else watch.soc_lost,
-    )
-    turn.state = replace(turn.state, watch=watch)
+    if not complete or stale or watch != ALL_WELL:
+        watch = replace(
+            watch,
+            stale=since(watch.stale, now, holds=stale),
+            incomplete=since(watch.incomplete, now, holds=not complete),
+            ever_complete=watch.ever_complete or complete,
+            soc_lost=None if readings.soc.usable else watch.soc_lost,
+        )
+        turn.state = replace(turn.state, watch=watch)
     if complete:
         turn.clear_error(ErrorState.NO_DATA)
     if not stale:
@@ -196,6 +200,7 @@ def _count_unbidden(turn: Turn, observation: Observation) -> None:
         running = tells(readings) and battery is not None and battery.usable
         running = running and not quiet(readings)
     if readings.conflicts or not running:
-        turn.state = replace(turn.state, unbidden=0, unbidden_at=reported)
+        if turn.state.unbidden:
+            turn.state = replace(turn.state, unbidden=0, unbidden_at=None)
     elif reported != turn.state.unbidden_at:
         turn.state = replace(turn.state, unbidden=turn.state.unbidden + 1, unbidden_at=reported)

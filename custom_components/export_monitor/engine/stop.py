@@ -177,12 +177,13 @@ def proven(evidence: Evidence, readings: Readings, elapsed_s: float) -> str | No
     """Return what proves the stop, None while nothing does.
 
     An armed dispatch outweighs a quiet battery: a house that draws as much as the dispatch would
-    hide it. A switch that still reads on could arm the battery again.
+    hide it. A switch that still reads on could arm the battery again. Another mode that is on arms
+    the same register, which then says nothing about ours.
     """
     if readings.switch.on:
         return None
     quiet_battery = evidence.quiet_reports >= PROVING_REPORTS
-    if readings.dispatch_start is not None:
+    if readings.dispatch_start is not None and not readings.conflicts:
         if evidence.dispatch_reports >= PROVING_REPORTS or (
             evidence.dispatch_reports > 0 and quiet_battery
         ):

@@ -97,3 +97,25 @@ def test_a_switch_on_where_no_power_is_known_counts_at_the_target() -> None:
     world = _foreign(by_switch=True, absent={"battery", "grid"}).run(1)
     assert world.state.session is not None
     assert world.state.session.power_w == 3000.0
+
+
+def test_an_armed_dispatch_that_was_only_passing_is_forgotten() -> None:
+    world = _foreign(by_switch=False)
+    world.run_until(lambda w: w.state.unbidden == 1, 10)
+    world.armed = False
+    world.run(10)
+    assert world.state.unbidden == 0
+    assert world.phase is Phase.IDLE
+
+
+def test_a_user_who_charges_instead_is_not_cancelled_by_our_own_stop() -> None:
+    """Force charging arms the same register and switches our mode off: an end from outside."""
+    world = World().discharging().run(60)
+    world.conflicts = ("force charging",)
+    world.switch = False
+    world.power_w = -3000.0
+    world.run(60)
+    assert world.ended[-1].reason is EndReason.EXTERNAL
+    assert world.ended[-1].proof == "battery_power"
+    assert world.writes(WriteKind.FALLBACK_STOP) == []
+    assert world.armed

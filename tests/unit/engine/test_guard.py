@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -148,19 +149,21 @@ def test_a_battery_nobody_measures_cannot_be_said_not_to_follow() -> None:
 
 
 def test_export_above_the_contract_ends_it_and_raises_over_export_until_the_next_day() -> None:
-    world = _with(safety_margin_kwh=0.5).discharging()
-    world.exported += 5.2  # somebody else's export
-    assert _end(world, 200) is EndReason.OVER_EXPORT
+    world = World().discharging().run(600)
+    world.settings = replace(SETTINGS, fixed_limit_kwh=0.2)  # half of it is out already
+    assert _end(world, 5) is EndReason.OVER_EXPORT
     assert world.raised(ErrorState.OVER_EXPORT)
+    world.run(60)
+    assert world.cleared(ErrorState.OVER_EXPORT) == []
     world.clock_offset = timedelta(hours=12)
     world.reset_at["export"] = world.now.utc
-    world.run(200)
+    world.run(1)
     assert world.cleared(ErrorState.OVER_EXPORT)
 
 
 def test_a_fall_in_the_forecast_ends_it_at_once() -> None:
     start, end = NOON, NOON + timedelta(hours=6)
-    world = World(replace(SETTINGS, basis=Basis.FORECAST, battery_capacity_kwh=0.0))
+    world = World(replace(SETTINGS, basis=Basis.FORECAST))
     world.forecast = Forecast((Slot(start, end, 500.0, 500.0, 500.0),))
     world.discharging().run(60)
     assert world.phase is Phase.ACTIVE
@@ -171,9 +174,7 @@ def test_a_fall_in_the_forecast_ends_it_at_once() -> None:
 
 def test_a_lost_forecast_leaves_what_was_generated() -> None:
     world = World(replace(SETTINGS, basis=Basis.FORECAST))
-    world.forecast = Forecast(
-        total_today=Quantiles(2.0, 3.0, 4.0), valid_from=NOON.replace(hour=0)
-    )
+    world.forecast = Forecast(total_today=Quantiles(2.0, 3.0, 4.0), valid_from=NOON.replace(hour=0))
     world.discharging().run(30)
     world.forecast = None
     world.run(1)
@@ -192,10 +193,18 @@ def test_blind_it_goes_on_but_no_longer_than_the_blind_limit() -> None:
 
 
 def test_blind_it_stops_when_the_worst_case_reaches_the_allowance() -> None:
-    world = World(replace(SETTINGS, fixed_limit_kwh=0.4), absent=NO_GRID).discharging().run(60)
+    settings = replace(SETTINGS, fixed_limit_kwh=0.55, hardware_lease_min=10.0)
+    world = World(settings, absent=NO_GRID).discharging().run(240)
+    world.pv_w = 2000.0
     world.broken.add("export")
     assert _end(world) is EndReason.HEADROOM_USED_UP
-    assert world.exported <= 0.4
+    assert world.exported <= 0.55
+
+
+def test_a_lease_let_run_out_in_the_blind_is_named_after_the_blindness() -> None:
+    world = World(replace(SETTINGS, fixed_limit_kwh=0.4)).discharging().run(60)
+    world.broken.add("export")
+    assert _end(world) is EndReason.BLIND_LIMIT
 
 
 def test_a_lost_soc_is_blind_too_and_says_so() -> None:
@@ -262,7 +271,7 @@ def test_the_lease_is_renewed_at_half_its_time_by_a_changed_value() -> None:
     world.run(5400)
     leases = _leases(world)
     assert leases[1][0] - armed == 900
-    assert all(a[1] != b[1] for a, b in zip(leases, leases[1:], strict=False))
+    assert all(before[1] != after[1] for before, after in pairwise(leases))
     assert all(minutes <= 30.0 for _, minutes in leases)
     assert world.phase is Phase.ACTIVE
     assert world.armed
@@ -283,9 +292,7 @@ def test_a_failed_renewal_stops() -> None:
 
 def test_a_renewal_that_succeeds_clears_its_error() -> None:
     world = World().discharging()
-    world.state = replace(
-        world.state, faults=world.state.faults | {ErrorState.DURATION_SET_FAILED}
-    )
+    world.state = replace(world.state, faults=world.state.faults | {ErrorState.DURATION_SET_FAILED})
     world.run(1000)
     assert world.cleared(ErrorState.DURATION_SET_FAILED)
 

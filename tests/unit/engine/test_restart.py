@@ -59,8 +59,11 @@ def test_pv_that_flowed_out_while_nobody_looked_is_counted_too() -> None:
 
 
 def test_a_session_whose_allowance_ran_out_in_the_dark_is_stopped_at_the_first_look() -> None:
-    world = World(replace(SETTINGS, fixed_limit_kwh=0.5)).discharging().run(60)
-    _restart(world, 700).run(1)
+    settings = replace(SETTINGS, fixed_limit_kwh=0.6, safety_margin_kwh=0.3)
+    world = World(settings).discharging().run(60)
+    world.pv_w = 4000.0
+    world.run(5)
+    _restart(world, 150).run(1)
     assert world.reason is EndReason.HEADROOM_USED_UP
 
 

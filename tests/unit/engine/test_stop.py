@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from datetime import timedelta
-
-import pytest
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 from custom_components.export_monitor.engine.session import step
 from custom_components.export_monitor.engine.state import (
@@ -17,6 +18,9 @@ from custom_components.export_monitor.engine.state import (
 )
 from custom_components.export_monitor.engine.stop import (
     ALARM_AFTER_S,
+    _alarm,
+    _answer_unproven,
+    _attempt,
     begin_stop,
     finish,
     pursue_stop,
@@ -72,14 +76,8 @@ def test_a_battery_sensor_alone_does_not_call_a_house_at_night_a_discharge() -> 
     world.run(400)
     assert world.raised(ErrorState.STOP_FAILED) == []
     assert len(world.ended) == 1
+    assert world.ended[-1].proof == "switch"
     assert world.phase is Phase.IDLE
-
-
-def test_a_battery_sensor_alone_proves_where_it_falls_silent() -> None:
-    world = World(absent={"dispatch", "load", "grid"}, load_w=50.0).discharging().run(60)
-    world.stop()
-    world.run(10)
-    assert world.ended[-1].proof == "battery_power"
 
 
 def test_the_grid_stands_in_for_the_house_load() -> None:
@@ -190,13 +188,12 @@ def test_attempts_keep_three_seconds_apart_and_go_on_every_thirty_for_ever() -> 
     world = _hopeless()
     began = world.second
     world.run(1500)
-    spacing = [b - a for a, b in zip(world.stop_attempts, world.stop_attempts[1:], strict=False)]
+    spacing = [after - before for before, after in pairwise(world.stop_attempts)]
     assert min(spacing) >= 3
     assert world.stop_attempts[0] == began
     early = [s for s in world.stop_attempts if s - began <= 15]
     assert len(early) >= 4
-    late = [b - a for a, b in zip(world.stop_attempts, world.stop_attempts[1:], strict=False)][5:]
-    assert set(late) == {30}
+    assert set(spacing[5:]) == {30}
     assert world.second - world.stop_attempts[-1] <= 30
 
 
@@ -348,6 +345,39 @@ def test_a_house_feeding_battery_after_a_stop_is_left_alone() -> None:
     assert world.phase is Phase.IDLE
 
 
+def test_a_report_that_has_no_time_yet_counts_for_nothing() -> None:
+    world = World(absent=POWER_ONLY).discharging().run(60)
+    world.stop()
+    world.run(20)
+    look = replace(world.look().readings, battery_power=reading(9000.0, problem="stale"))
+    world.take(Observed(replace(world.look(), readings=look)))
+    assert world.state.unbidden == 0
+
+
+def test_the_same_report_of_a_late_discharge_counts_once() -> None:
+    world = World().discharging().run(60)
+    world.stop()
+    world.run(20)
+    world.armed, world.timer_s = True, 900.0
+    world.run_until(lambda w: w.state.unbidden == 1, 20)
+    world.take(Observed(world.look()))
+    assert world.state.unbidden == 1
+
+
+def test_a_users_note_stays_with_the_session_it_ended() -> None:
+    world = World().discharging().run(10)
+    world.take(StopRequested(world.look(), EndReason.USER, "s", note="kettle"))
+    world.run(20)
+    assert world.ended[-1].note == "kettle"
+
+
+def test_a_note_without_a_session_is_dropped() -> None:
+    world = World().settle()
+    world.take(StopRequested(world.look(), EndReason.USER, "s", note="nothing runs"))
+    world.run(20)
+    assert world.replies[-1].session is None
+
+
 # --- Broken records ---
 
 
@@ -355,7 +385,18 @@ def test_a_stop_without_its_own_record_does_nothing_and_raises_nothing() -> None
     turn = Turn(State(phase=Phase.STOPPING), instant(0))
     pursue_stop(turn, observation())
     finish(turn, "switch")
+    _alarm(turn)
+    _answer_unproven(turn)
     assert turn.commands == []
+    _attempt(turn, WriteKind.SWITCH_OFF)
+    assert turn.state.stopping is None
+
+
+def test_a_phase_or_an_event_of_no_known_kind_does_nothing() -> None:
+    nowhere = State(phase=cast("Phase", "nowhere"))
+    assert step(nowhere, Observed(observation()))[1] == ()
+    stranger = cast("Observed", SimpleNamespace(observation=observation()))
+    assert step(State(), stranger)[1] == ()
 
 
 def test_begin_stop_without_a_request_answers_nobody() -> None:
@@ -372,3 +413,15 @@ def test_unknown_switch_and_no_sensor_prove_nothing() -> None:
     look = readings(switch=SwitchReading(None))
     state, _ = step(state, Observed(observation(5, look)))
     assert state.phase is Phase.STOPPING
+
+
+def test_a_stop_unproven_for_hours_counts_no_more_than_the_dead_man_let_flow() -> None:
+    world = World(replace(SETTINGS, fixed_limit_kwh=2.0)).discharging().run(60)
+    world.broken |= {"grid", "battery", "pv", "load", "dispatch"}
+    world.stop()
+    world.run(3 * 3600)
+    assert world.phase is Phase.STOPPING
+    world.broken.clear()
+    world.run(20)
+    assert world.ended[-1].exported_kwh <= 3.0 * 0.5
+    assert world.state.meter.counted <= world.exported + 0.5

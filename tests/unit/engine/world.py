@@ -65,7 +65,7 @@ def reading(value: float | None, reported: datetime = NOON, problem: str | None 
     return Reading(value, reported, problem)
 
 
-def readings(reported: datetime = NOON, **changes: Any) -> Readings:  # noqa: ANN401
+def readings(reported: datetime = NOON, **changes: Any) -> Readings:
     """Return a calm house at noon: 80 % SOC, nothing flows, every required source is there."""
     calm = Readings(
         soc=reading(80.0, reported),
@@ -80,7 +80,7 @@ def observation(
     seconds: float = 0.0,
     look: Readings | None = None,
     settings: Settings = SETTINGS,
-    **changes: Any,  # noqa: ANN401
+    **changes: Any,
 ) -> Observation:
     now = instant(seconds)
     seen = look if look is not None else readings(now.utc)
@@ -276,20 +276,18 @@ class World:
                 self.minutes = write.value
             case WriteKind.SWITCH_ON:
                 if not self.switch and reaches:
-                    self.armed = True
-                    self.timer_s = self.minutes * 60
+                    self.armed, self.timer_s = True, self.minutes * 60
                 self.switch = True
-            case WriteKind.SWITCH_OFF:
-                if self.switch and reaches and not self.reset_lost:
-                    self._later(self.stop_s, self._disarm)
-                self.switch = False
-            case WriteKind.FALLBACK_STOP:
-                if reaches:
-                    self._later(self.stop_s, self._disarm)
-                self.switch = False
             case WriteKind.SMOTHER:
-                if reaches:
-                    self.power_w = 100.0
+                self.power_w = 100.0 if reaches else self.power_w
+            case _:
+                self._obey_stop(write, reaches=reaches)
+
+    def _obey_stop(self, write: Write, *, reaches: bool) -> None:
+        resets = write.kind is WriteKind.FALLBACK_STOP or (self.switch and not self.reset_lost)
+        if reaches and resets:
+            self._later(self.stop_s, self._disarm)
+        self.switch = False
 
     def _disarm(self) -> None:
         self.armed = False
@@ -328,13 +326,13 @@ class World:
         """Let every sensor report."""
         return self.run(61)
 
-    def request(self, **limits: Any) -> tuple[Command, ...]:  # noqa: ANN401
+    def request(self, **limits: Any) -> tuple[Command, ...]:
         return self.take(StartRequested(self.look(), f"start-{self.second}", **limits))
 
     def stop(self, reason: EndReason = EndReason.USER) -> tuple[Command, ...]:
         return self.take(StopRequested(self.look(), reason, f"stop-{self.second}"))
 
-    def discharging(self, **limits: Any) -> "World":  # noqa: ANN401
+    def discharging(self, **limits: Any) -> "World":
         """Settle and start; return once the discharge runs."""
         if not self.log:
             self.settle()
@@ -357,9 +355,7 @@ class World:
     @property
     def stop_attempts(self) -> list[int]:
         """Seconds at which a stop was tried."""
-        return [
-            second for second, w in self.writes(WriteKind.SWITCH_OFF, WriteKind.FALLBACK_STOP)
-        ]
+        return [second for second, w in self.writes(WriteKind.SWITCH_OFF, WriteKind.FALLBACK_STOP)]
 
     @property
     def replies(self) -> list[Reply]:

@@ -1,0 +1,53 @@
+"""The most severe error that stands shows; the past is kept to fifty lines."""
+
+from datetime import timedelta
+
+from custom_components.export_monitor.engine.errors import (
+    HISTORY,
+    cleared,
+    raised,
+    shown,
+    standing,
+)
+from custom_components.export_monitor.models import Errors, ErrorState
+from tests.unit.engine.world import NOON
+
+
+def test_nothing_shows_where_nothing_stands() -> None:
+    assert shown(Errors()) is None
+
+
+def test_the_most_severe_shows_whatever_the_order() -> None:
+    errors = Errors()
+    for state in (ErrorState.STALE_DATA, ErrorState.STOP_FAILED, ErrorState.MODE_CONFLICT):
+        errors = raised(errors, state, NOON)
+    entry = shown(errors)
+    assert entry is not None
+    assert entry.state is ErrorState.STOP_FAILED
+    entry = shown(cleared(errors, ErrorState.STOP_FAILED))
+    assert entry is not None
+    assert entry.state is ErrorState.STALE_DATA
+
+
+def test_an_error_raised_again_counts_up_and_keeps_its_start() -> None:
+    later = NOON + timedelta(minutes=5)
+    errors = raised(Errors(), ErrorState.NO_DATA, NOON, "first", "sensor.a")
+    errors = raised(errors, ErrorState.NO_DATA, later, "second", "sensor.b")
+    entry = standing(errors, ErrorState.NO_DATA)
+    assert entry is not None
+    assert (entry.since, entry.occurrences, entry.detail) == (NOON, 2, "second")
+    assert entry.entity_id == "sensor.b"
+    assert len(errors.standing) == 1
+
+
+def test_the_history_keeps_the_last_ones() -> None:
+    errors = Errors()
+    for minute in range(HISTORY + 5):
+        errors = raised(errors, ErrorState.NO_DATA, NOON + timedelta(minutes=minute))
+    assert len(errors.history) == HISTORY
+    assert errors.history[-1].at == NOON + timedelta(minutes=HISTORY + 4)
+
+
+def test_clearing_what_does_not_stand_changes_nothing() -> None:
+    errors = raised(Errors(), ErrorState.NO_DATA, NOON)
+    assert cleared(errors, ErrorState.OVER_EXPORT) == errors
