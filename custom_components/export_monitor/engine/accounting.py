@@ -46,7 +46,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
     grid = watts(readings.grid_power)
-    if grid is not None and not blind(meter, readings, settings):
+    if grid is not None and not meter.distrusted and not blind(meter, readings, settings):
         flow = Flow(max(0.0, -grid), measured=True)
     else:
         flow = Flow(worst_flow(readings, settings, commanded_w), measured=False)

@@ -31,7 +31,7 @@ def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
         or _floor(observation, decision)
         or _allowance(turn, observation, session, decision)
         or _time(turn, observation, session)
-        or _following(turn)
+        or _following(turn, observation, session)
     )
     if reason is EndReason.BATTERY_NOT_FOLLOWING:
         turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING)
@@ -59,10 +59,12 @@ def _external(turn: Turn, observation: Observation, session: Session) -> EndReas
     if session.origin is Origin.ADOPTED and not turn.state.watch.switched and dispatch is not None:
         # Adopted by its dispatch: the switch has no part in it, so its being off says nothing.
         return EndReason.EXTERNAL if dispatch.usable and dispatch.value == 0 else None
+    return EndReason.SOC_FLOOR if _at_cutoff(observation, session) else EndReason.EXTERNAL
+
+
+def _at_cutoff(observation: Observation, session: Session) -> bool:
     soc = observation.readings.soc
-    if soc.usable and soc.value is not None and soc.value <= session.cutoff_soc + CUTOFF_BAND:
-        return EndReason.SOC_FLOOR
-    return EndReason.EXTERNAL
+    return soc.usable and soc.value is not None and soc.value <= session.cutoff_soc + CUTOFF_BAND
 
 
 def _floor(observation: Observation, decision: Decision) -> EndReason | None:
@@ -103,11 +105,16 @@ def _time(turn: Turn, observation: Observation, session: Session) -> EndReason |
     return None
 
 
-def _following(turn: Turn) -> EndReason | None:
+def _following(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
+    """A battery that holds at its own cutoff, which its steps may put above the floor, is done."""
     watch, now = turn.state.watch, turn.now.mono
     lagging = watch.lagging is not None and now - watch.lagging >= FOLLOW_AFTER_S
     disarmed = watch.disarmed is not None and now - watch.disarmed >= DISARMED_AFTER_S
-    return EndReason.BATTERY_NOT_FOLLOWING if lagging or disarmed else None
+    if not (lagging or disarmed):
+        return None
+    return (
+        EndReason.SOC_FLOOR if _at_cutoff(observation, session) else EndReason.BATTERY_NOT_FOLLOWING
+    )
 
 
 def since(before: float | None, now: float, *, holds: bool) -> float | None:
@@ -145,9 +152,6 @@ def _lags(turn: Turn, observation: Observation) -> bool:
     session, readings = turn.state.session, observation.readings
     battery = watts(readings.battery_power)
     if session is None or battery is None or battery >= FOLLOW_SHARE * session.power_w:
-        return False
-    soc = readings.soc.value
-    if soc is not None and soc <= session.cutoff_soc + CUTOFF_BAND:
         return False
     limit = observation.settings.inverter_limit_w
     clipping = limit > 0 and battery + (watts(readings.pv_power) or 0.0) >= CLIPPING_SHARE * limit

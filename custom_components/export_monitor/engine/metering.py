@@ -223,6 +223,8 @@ class ExportMeter:
     """Energy that flowed at most since the session began (kWh)."""
     session_gain: float = 0.0
     """What the counter has gained since then (kWh)."""
+    distrusted: bool = False
+    """The counter has gained more in this session than the grid sensor has shown."""
     lag: float = 1.0
     """How far behind the truth a report may be, as a share of the time between two reports."""
 
@@ -252,7 +254,14 @@ class ExportMeter:
             return self
         # What flowed before, and may not show yet, will be part of what the counter gains.
         before = self.since_report + self.last_interval
-        return replace(self, deliberate=session, session_flow=before, session_gain=0.0, lag=1.0)
+        return replace(
+            self,
+            deliberate=session,
+            session_flow=before,
+            session_gain=0.0,
+            distrusted=False,
+            lag=1.0,
+        )
 
     def flowed(self, flow: Flow, mono: float, period: Period) -> "ExportMeter":
         """Return the meter after the time since the last observation, at `flow` now."""
@@ -309,10 +318,12 @@ class ExportMeter:
                 overdue_since=since if overdue else None,
             )
         gain = self.session_gain + step
-        lag = self._lag(gain, meter_step)
-        # A meter that ticks once a minute, read once a minute, is behind by up to one minute.
-        most = meter_step + lag * self.since_report
         ahead = self.ahead - step
+        lied_to = self.deliberate and ahead < -meter_step
+        distrusted = self.distrusted or lied_to
+        lag = 1.0 if distrusted else self._lag(gain, meter_step)
+        # A meter that ticks once a minute, read once a minute, is behind by up to one minute.
+        most = meter_step + (step if lied_to else lag * self.since_report)
         return replace(
             self,
             counter=counter,
@@ -324,6 +335,7 @@ class ExportMeter:
             overdue_reports=0,
             overdue_since=None,
             session_gain=gain,
+            distrusted=distrusted,
             lag=lag,
         )
 

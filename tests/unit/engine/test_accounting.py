@@ -187,3 +187,14 @@ def test_blind_is_a_counter_that_is_gone_or_not_believed() -> None:
     assert blind(meter, readings(export_counter=reading(None, problem="missing")), SETTINGS)
     doubted = ExportMeter(counter=CounterSum(raw=1.0, reported=NOON, suspect=99.0))
     assert blind(doubted, readings(), SETTINGS)
+
+
+def test_headroom_falls_between_the_meters_ticks_too() -> None:
+    world = World(pv_w=4000.0).settle()
+    decision = world.state.decision
+    assert decision is not None
+    before = decision.headroom
+    world.run(50)  # the counter has not moved since
+    assert world.state.decision is not None
+    assert world.state.decision.exported == decision.exported
+    assert before - world.state.decision.headroom == pytest.approx(0.05, abs=0.002)

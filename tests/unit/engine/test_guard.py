@@ -10,6 +10,7 @@ from custom_components.export_monitor.engine.guard import guard
 from custom_components.export_monitor.engine.session import step
 from custom_components.export_monitor.engine.state import (
     Answer,
+    Answered,
     Observed,
     Phase,
     State,
@@ -126,11 +127,17 @@ def test_a_dispatch_that_reads_disarmed_ends_it_within_seconds() -> None:
     assert _end(world, 25) is EndReason.BATTERY_NOT_FOLLOWING
 
 
-def test_a_battery_at_its_cutoff_follows_as_it_should() -> None:
+def test_a_battery_that_holds_at_its_own_cutoff_just_above_the_floor_is_done() -> None:
     world = World(absent={"dispatch"}, soc=20.9).discharging()
     world.power_w = 100.0
-    world.run(120)
-    assert world.phase is Phase.ACTIVE
+    assert _end(world, 90) is EndReason.SOC_FLOOR
+    assert world.raised(ErrorState.BATTERY_NOT_RESPONDING) == []
+
+
+def test_a_battery_that_gives_nothing_because_it_is_at_its_cutoff_is_done_too() -> None:
+    world = World(soc=20.9).discharging()
+    world.armed = False  # the switch stays on
+    assert _end(world, 90) is EndReason.SOC_FLOOR
 
 
 def test_a_clipping_inverter_follows_as_it_should() -> None:
@@ -217,19 +224,19 @@ def test_a_lost_soc_is_blind_too_and_says_so() -> None:
 
 def test_a_lost_soc_does_not_conjure_up_headroom() -> None:
     """The sun to come still overflows from the battery, whether or not its SOC is told."""
-    settings = replace(SETTINGS, fixed_limit_kwh=3.1, battery_capacity_kwh=10.0)
+    settings = replace(SETTINGS, fixed_limit_kwh=2.0, battery_capacity_kwh=10.0)
     world = World(settings, soc=99.0, load_w=0.0)
     slot = Slot(NOON, NOON + timedelta(hours=1), 3000.0, 3000.0, 3000.0)
     world.forecast = Forecast((slot,))
     world.settle().run(120)
     decision = world.state.decision
     assert decision is not None
-    known = decision.export_left
+    assert decision.export_left == 0.0
     world.broken.add("soc")
     world.run(1)
     decision = world.state.decision
     assert decision is not None
-    assert decision.export_left <= known
+    assert decision.export_left == 0.0
 
 
 def test_sight_regained_ends_the_blindness() -> None:
@@ -323,6 +330,16 @@ def test_a_lease_never_outlasts_a_dead_home_assistant() -> None:
         world._pass_second()
         armed_s += 1
     assert armed_s <= 30 * 60
+
+
+def test_a_renewal_that_fails_after_the_stop_has_begun_is_nobodys_fault() -> None:
+    world = World().discharging()
+    world.unanswered.add(WriteKind.DURATION)
+    world.run(905)
+    renewal = world.writes(WriteKind.DURATION)[-1][1]
+    world.stop()
+    world.take(Answered(world.now, renewal, ok=False))
+    assert world.raised(ErrorState.DURATION_SET_FAILED) == []
 
 
 # --- Conditions ---

@@ -324,3 +324,10 @@ def test_a_counter_read_more_often_than_it_ticks_is_not_frozen() -> None:
         now = NOON + timedelta(seconds=second)
         meter = meter.report(1.0, now, TODAY, daily=True, meter_step=0.01)
         assert not meter.frozen(0.01)
+
+
+def test_what_nobody_measures_counts_at_the_larger_of_its_two_ends() -> None:
+    for before, after in ((3600.0, 0.0), (0.0, 3600.0)):
+        meter = ExportMeter().flowed(Flow(before, measured=False), 0.0, TODAY)
+        meter = meter.flowed(Flow(after, measured=False), 10.0, TODAY)
+        assert meter.ahead == pytest.approx(0.01)
