@@ -118,7 +118,8 @@ async def _check(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: 
     before = await house.truth()
     plan = await client.call(DOMAIN, "calculate_discharge", answer=True)
     timeline.say(
-        f"headroom {plan['headroom_kwh']:.3f} kWh of an allowance of {plan['allowance_kwh']:.3f} kWh,"
+        f"headroom {plan['headroom_kwh']:.3f} kWh"
+        f" of an allowance of {plan['allowance_kwh']:.3f} kWh,"
         f" {plan['duration_minutes']:.1f} min at {plan['power_w']:.0f} W"
     )
     session = await client.call(DOMAIN, "start_discharge", answer=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _WATCH_S = 0.05  # how often a fault that ends by itself is looked for
 _CHUNK = 4096
+_GOODBYE_S = 0.05  # a client that reconnects has said goodbye, but we may not have read it yet
 
 
 class ModbusServer:
@@ -90,6 +91,8 @@ class ModbusServer:
     async def _serve_client(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        if self._client is not None:
+            await asyncio.sleep(_GOODBYE_S)
         if self._client is not None:  # the real inverter takes one client and refuses the rest
             writer.close()
             return

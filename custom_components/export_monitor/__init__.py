@@ -141,14 +141,21 @@ def _prefix(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> str:
 
 def _live_settings(entry: ExportMonitorConfigEntry) -> Callable[[], Settings]:
     """Return a reader of the entry's settings that follows its options and the time zone."""
-    known: tuple[object, tzinfo, Settings] | None = None
+    known: tuple[object, object, tzinfo] | None = None
+    settings = settings_of(merged(entry))
 
     def read() -> Settings:
-        nonlocal known
+        nonlocal known, settings
         zone = dt_util.get_default_time_zone()
-        if known is None or known[0] is not entry.options or known[1] is not zone:
-            known = (entry.options, zone, settings_of(merged(entry)))
-        return known[2]
+        if (
+            known is None
+            or known[0] is not entry.options
+            or known[1] is not entry.data
+            or known[2] is not zone
+        ):
+            known = (entry.options, entry.data, zone)
+            settings = settings_of(merged(entry))
+        return settings
 
     return read
 

@@ -83,6 +83,7 @@ async def reset_circuits(runtime: Runtime) -> None:
     for circuit in runtime.coordinator.circuits:
         circuit.reset()
     await runtime.coordinator.async_refresh()
+    runtime.coordinator.publish()  # the data may be what it was: the circuits are not
 
 
 def _detail(runtime: Runtime) -> str:

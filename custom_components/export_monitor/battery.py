@@ -52,6 +52,15 @@ class Battery:
         """Return the entity that a write goes to, empty when none is configured."""
         return str(self._config.get(ROLES.get(kind, "")) or "")
 
+    @property
+    def duration_step_min(self) -> float:
+        """Return the step (min) of the battery's own timer, the preset's while it is unknown."""
+        limits = self._limits(self.entity_id(WriteKind.DURATION))
+        unit = (limits.unit or UnitOfTime.MINUTES) if limits is not None else ""
+        if limits is None or limits.step <= 0 or unit not in DurationConverter.VALID_UNITS:
+            return self._preset.duration_step_min
+        return DurationConverter.convert(limits.step, unit, UnitOfTime.MINUTES)
+
     async def carry_out(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
         """Carry a write out and verify it; `wanted` is asked before every attempt.
 
@@ -148,7 +157,8 @@ class Battery:
                 if unit not in DurationConverter.VALID_UNITS:
                     return None
                 value = DurationConverter.convert(write.value, UnitOfTime.MINUTES, unit)
-                return _within(_round_down(value, step), limits)
+                # At least a step: a time of 0 can mean no end at all.
+                return _within(max(_round_down(value, step), step), limits)
             case _:
                 return _within(self._cutoff(write.value, step or 1.0), limits)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
 import time
@@ -115,6 +116,8 @@ class Control:
             self.errors = Errors(history=before.errors.history)
         else:
             await self._load()
+        for error in self.state.faults:  # an alarm stands through a reload and a restart
+            self.report(error)
         self._unsubscribe.append(
             async_track_state_change_event(self._hass, self._sources.deciding_ids, self._on_report)
         )
@@ -146,10 +149,15 @@ class Control:
         If none does within seconds, this is no reload: a running session is stopped, followed
         until proven, and `then` is called.
         """
+
+        @callback  # anything else would run in a thread
+        def grace_is_over(now: datetime) -> None:
+            del now
+            self._orphan_timer = None
+            self.end(EndReason.UNLOAD)
+
         self._listeners = [lambda: self._leave_when_idle(then)]
-        self._orphan_timer = async_call_later(
-            self._hass, ORPHAN_GRACE_S, lambda _: self.end(EndReason.UNLOAD)
-        )
+        self._orphan_timer = async_call_later(self._hass, ORPHAN_GRACE_S, grace_is_over)
         self._leave_when_idle(then)
 
     @callback
@@ -260,10 +268,13 @@ class Control:
 
     def _observation(self) -> Observation:
         self.readings = self._sources.read()
+        settings, step_min = self._settings(), self._battery.duration_step_min
+        if step_min != settings.duration_step_min:
+            settings = replace(settings, duration_step_min=step_min)
         return Observation(
             now=self.now(),
             readings=self.readings,
-            settings=self._settings(),
+            settings=settings,
             battery_circuit_open=self._battery_circuit.state is BreakerState.OPEN,
             update_circuit_open=self._update_circuit.state is BreakerState.OPEN,
             data_stale=self._staleness.age() is not None and self._staleness.is_stale(),

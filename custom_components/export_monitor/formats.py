@@ -7,6 +7,7 @@ from math import isfinite
 from .models import Quantiles, Slot
 
 WATTS_PER_KW = 1000.0
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # beyond it a slot would have no end
 LAYOUTS = (("detailedForecast", timedelta(minutes=30)), ("detailedHourly", timedelta(hours=1)))
 
 
@@ -16,7 +17,7 @@ def as_number(value: object) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever it is, float() says so
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if isfinite(number) else None
 
@@ -30,7 +31,10 @@ def as_moment(value: object) -> datetime | None:
             return None
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first or last day there is
+        return None
 
 
 def solcast_slots(attributes: Iterable[Mapping[str, object]]) -> tuple[Slot, ...]:
@@ -57,7 +61,7 @@ def _solcast_slot(row: object, length: timedelta) -> Slot | None:
         return None
     start = as_moment(row.get("period_start"))
     middle = as_number(row.get("pv_estimate"))
-    if start is None or middle is None or middle < 0:
+    if start is None or middle is None or middle < 0 or start > LATEST:
         return None
     low = as_number(row.get("pv_estimate10"))
     high = as_number(row.get("pv_estimate90"))

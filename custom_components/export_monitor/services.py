@@ -23,7 +23,8 @@ ATTR_DURATION = "duration_minutes"
 ATTR_REASON = "reason"
 
 _ENTRY = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
-_POSITIVE = vol.All(vol.Coerce(float), vol.Range(min=0, min_included=False))
+# Far above any battery, and small enough to reckon with.
+_POSITIVE = vol.All(vol.Coerce(float), vol.Range(min=0, max=1e6, min_included=False))
 START_SCHEMA = vol.Schema(
     {
         **_ENTRY,

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .engine.metering import CounterSum, ExportMeter
@@ -16,6 +17,7 @@ from .engine.state import Lease, Phase, State, Stopping
 from .models import PastError, Session
 
 VERSION = 1
+STORES: HassKey[dict[str, Store[dict[str, Any]]]] = HassKey(f"{DOMAIN}_stores")
 DELAY_S = 15.0  # counter sums only: a lost step is regained from the counter itself
 
 
@@ -66,7 +68,7 @@ def encode(value: object) -> object:
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | frozenset):
         return [encode(item) for item in value]
     return value
 
@@ -96,10 +98,15 @@ class Storage:
     """One entry's record on disk."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Name the file by the entry."""
-        self._store: Store[dict[str, Any]] = Store(
-            hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True
-        )
+        """Name the file by the entry.
+
+        All runs of an entry share one store: a write that an earlier run has put off would
+        overwrite what a later one has written, or bring a removed file back.
+        """
+        stores = hass.data.setdefault(STORES, {})
+        if entry_id not in stores:
+            stores[entry_id] = Store(hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
+        self._store = stores[entry_id]
 
     async def load(self) -> Record | None:
         """Return the record, None where there is none yet.

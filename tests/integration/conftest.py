@@ -22,7 +22,7 @@ async def build(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> AsyncIte
     """Return how to build a house; what it leaves under way is ended."""
     houses: list[House] = []
 
-    def make(**facts: Any) -> House:  # noqa: ANN401
+    def make(**facts: Any) -> House:
         houses.append(House(hass, freezer, **facts))
         return houses[-1]
 

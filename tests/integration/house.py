@@ -1,23 +1,27 @@
 """A simulated house mirrored into the test's Home Assistant, second by second on frozen time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.core import CoreState, HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
+    async_test_home_assistant,
 )
 
 from custom_components.export_monitor import ORPHANS, const
 from custom_components.export_monitor.coordinator import Runtime
 from custom_components.export_monitor.engine.state import Phase, State
+from custom_components.export_monitor.storage import STORES
 from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
 from simulator.home_states import UNAVAILABLE
 from simulator.plant import Plant
@@ -51,6 +55,13 @@ WIRING: dict[str, Any] = {
     const.CONF_HOUSE_LOAD: f"{PREFIX}current_house_load",
     const.CONF_DISPATCH_START: f"{PREFIX}dispatch_start",
 }
+SOLCAST = "sensor.solcast_pv_forecast_"
+FORECAST: dict[str, Any] = {
+    const.CONF_FORECAST_TODAY: f"{SOLCAST}forecast_today",
+    const.CONF_FORECAST_TOMORROW: f"{SOLCAST}forecast_tomorrow",
+    const.CONF_FORECAST_REMAINING: f"{SOLCAST}forecast_remaining_today",
+    const.CONF_FORECAST_LAST_FETCH: f"{SOLCAST}api_last_polled",
+}
 OPTIONS: dict[str, Any] = {
     const.CONF_TARGET_EXPORT: 3000,
     const.CONF_BASIS: "fixed",
@@ -71,6 +82,9 @@ class House:
     entity; `hidden` and `frozen` hold entity ids whose reports do not arrive, or arrive with an
     old value.
     """
+
+    EVENING = EVENING
+    LATE = EVENING.replace(hour=23, minute=58, second=50)
 
     def __init__(
         self,
@@ -96,6 +110,7 @@ class House:
         self.broken: dict[str, Handler] = {}
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.called_at: list[float] = []
+        self._late: list[tuple[float, ServiceCall]] = []
         self.hidden: set[str] = set()
         self.frozen: dict[str, str] = {}
         self.entry = MockConfigEntry(domain=const.DOMAIN, title="Export Monitor", version=1)
@@ -111,9 +126,11 @@ class House:
         *,
         wiring: dict[str, Any] | None = None,
         without: tuple[str, ...] = (),
+        zone: str = "UTC",
         **options: object,
     ) -> None:
         """Set the integration up; `without` leaves optional roles out."""
+        await self.hass.config.async_set_time_zone(zone)
         data = {k: v for k, v in {**WIRING, **(wiring or {})}.items() if k not in without}
         self.entry.add_to_hass(self.hass)
         self.hass.config_entries.async_update_entry(
@@ -200,6 +217,43 @@ class House:
         assert self.state.phase is Phase.ACTIVE
         await self.advance(seconds)
 
+    async def move_to(self, hass: HomeAssistant, state: CoreState = CoreState.running) -> None:
+        """Let the house go on in a Home Assistant started anew, with the same entry."""
+        self.let_go()
+        entry = self.entry
+        self.hass = hass
+        hass.data.pop(DATA_CUSTOM_COMPONENTS, None)
+        hass.loop.slow_callback_duration = 3600
+        hass.set_state(state)
+        self.entry = MockConfigEntry(
+            domain=const.DOMAIN,
+            title=entry.title,
+            version=1,
+            entry_id=entry.entry_id,
+            data=entry.data,
+            options=entry.options,
+        )
+        for domain, service in SERVICES:
+            hass.services.async_register(domain, service, self._serve)
+        for entity_id, shown in self.home.states().items():
+            if entity_id not in self.hidden:
+                hass.states.async_set(entity_id, shown.value, dict(shown.attributes))
+        await hass.config.async_set_time_zone("UTC")
+        self.entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(self.entry.entry_id)
+        await self.settle()
+
+    @asynccontextmanager
+    async def restarted(self, state: CoreState = CoreState.running) -> AsyncIterator[None]:
+        """Let the house go on in a second Home Assistant on the same storage, and end that."""
+        async with async_test_home_assistant() as hass:
+            await self.move_to(hass, state)
+            try:
+                yield
+            finally:
+                self.let_go()
+                await hass.async_stop(force=True)
+
     def let_go(self) -> None:
         """End what a test leaves under way: Home Assistant's stop would wait for it."""
         orphans = list(self.hass.data.get(ORPHANS, {}).values())
@@ -207,6 +261,10 @@ class House:
         for control in (*orphans, *loaded):
             control.leave()
             control.state = State()
+        if loaded:
+            self.runtime.coordinator._unschedule_refresh()
+        for store in self.hass.data.get(STORES, {}).values():
+            store._async_cleanup_delay_listener()
 
     # Time
 
@@ -215,16 +273,25 @@ class House:
         for _ in range(round(seconds)):
             self.freezer.tick(timedelta(seconds=1))
             self.home.advance(1)
+            for entry in [e for e in self._late if e[0] <= self.plant.elapsed_s]:
+                self._late.remove(entry)
+                self.home.call(entry[1].domain, entry[1].service, entry[1].data)
             self._mirror()
             async_fire_time_changed(self.hass, dt_util.utcnow())
             await self.settle()
             if until is not None and until():
                 return
 
+    def postpone(self, seconds: float, call: ServiceCall) -> None:
+        """Carry a call out after seconds, whatever becomes of its caller."""
+        self._late.append((self.plant.elapsed_s + seconds, call))
+
     async def settle(self) -> None:
         """Let everything run that is ready; what waits for time goes on waiting."""
         for _ in range(SPIN):
             await asyncio.sleep(0)
+            if not self.hass.loop._ready:  # type: ignore[attr-defined]
+                break
         self._mirror()
 
     # Faults
@@ -235,6 +302,13 @@ class House:
             self.hide(entity_id)
         else:
             self.broken[entity_id] = {"raise": _raise, "hang": _never, "lie": _nothing}[how]
+
+    def charge(self) -> None:
+        """Let the user turn forced charging on for an hour."""
+        for name, value in (("power", 2), ("cutoff_soc", 100), ("duration", 60)):
+            data = {"entity_id": number("charging", name), "value": value}
+            self.home.call("input_number", "set_value", data)
+        self.home.call("input_boolean", "turn_on", {"entity_id": switch("charging")})
 
     def silence(self, *entity_ids: str) -> None:
         """Let entities stand still: the old value stays, no report arrives."""

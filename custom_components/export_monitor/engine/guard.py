@@ -7,11 +7,12 @@ from .accounting import blind, exceeded, watts
 from .metering import JOULES_PER_KWH
 from .start import lease_minutes
 from .state import Answered, Lease, Renewal, WriteKind
-from .stop import begin_stop
+from .stop import begin_stop, quiet, tells
 from .turn import Turn
 
-# Off to reset was measured at up to 3.2 s on the AlphaESS package (specification page 4).
-STOP_FLOW_S = 3.5
+# Off to reset was measured at up to 3.2 s on the AlphaESS package, and a poll of the grid may be
+# more than a second late by then (specification page 4).
+STOP_FLOW_S = 4.5
 FOLLOW_SHARE = 0.5
 FOLLOW_AFTER_S = 60.0
 DISARMED_AFTER_S = 15.0
@@ -154,8 +155,10 @@ def _lags(turn: Turn, observation: Observation) -> bool:
     if session is None or battery is None or battery >= FOLLOW_SHARE * session.power_w:
         return False
     limit = observation.settings.inverter_limit_w
-    clipping = limit > 0 and battery + (watts(readings.pv_power) or 0.0) >= CLIPPING_SHARE * limit
-    return not clipping
+    if limit > 0:
+        return battery + (watts(readings.pv_power) or 0.0) < CLIPPING_SHARE * limit
+    # Of an inverter of unknown limit it is enough that the battery gives more than the house takes.
+    return quiet(readings) or not tells(readings)
 
 
 def _renew(turn: Turn, observation: Observation, decision: Decision) -> None:

@@ -217,6 +217,8 @@ class ExportMeter:
     flow: Flow | None = None
     at: float | None = None
     """Monotonic time of the last observation (s)."""
+    unconfirmed: bool = False
+    """Nobody looked for a while: an unchanged report may be from before."""
     deliberate: bool = False
     """A session is running."""
     session_flow: float = 0.0
@@ -312,8 +314,9 @@ class ExportMeter:
                 self,
                 counter=counter,
                 ahead=min(self.ahead, meter_step) if believed else self.ahead,
-                since_report=0.0,
+                since_report=self.since_report if self.unconfirmed else 0.0,
                 last_interval=self.since_report,
+                unconfirmed=False,
                 overdue_reports=self.overdue_reports + 1 if overdue else 0,
                 overdue_since=since if overdue else None,
             )
@@ -331,6 +334,7 @@ class ExportMeter:
             ahead=most if ahead < 0 else max(meter_step, min(ahead, most)),
             since_report=0.0,
             last_interval=self.since_report,
+            unconfirmed=False,
             since_step=0.0,
             overdue_reports=0,
             overdue_since=None,

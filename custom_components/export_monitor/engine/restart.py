@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from ..models import EndReason, Instant
+from ..models import EndReason, ErrorState, Instant
 from .metering import JOULES_PER_KWH, ExportMeter
 from .state import Phase, State, Stopping, Watch
 
@@ -21,7 +21,8 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     if phase is Phase.STARTING or broken:
         phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
     elif stopping is not None:
-        stopping = Stopping(stopping.reason, now)
+        stopping = Stopping(stopping.reason, now, alarmed=stopping.alarmed)
+    alarmed = stopping is not None and stopping.alarmed
     lease = state.lease
     if lease is not None:
         age = max(0.0, (now.utc - lease.armed.utc).total_seconds())
@@ -36,7 +37,7 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         lease=lease,
         stopping=stopping,
         watch=Watch(),
-        faults=frozenset(),
+        faults=frozenset({ErrorState.STOP_FAILED}) if alarmed else frozenset(),
         cooldown_until=0.0,
         unbidden=0,
         unbidden_at=None,
@@ -55,4 +56,10 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
     seconds = max(0.0, (last - saved.utc).total_seconds())
     before = state.meter.flow.export_w if state.meter.flow is not None else 0.0
     flowed = max(session.power_w, before) * seconds / JOULES_PER_KWH
-    return replace(meter, ahead=meter.ahead + flowed, since_report=meter.since_report + flowed)
+    return replace(
+        meter,
+        ahead=meter.ahead + flowed,
+        since_report=meter.since_report + flowed,
+        session_flow=meter.session_flow + flowed,
+        unconfirmed=True,
+    )

@@ -81,6 +81,7 @@ class Machine(RuleBasedStateMachine):
         self.start_epoch: int | None = None
         self.attempted: float | None = None
         self.observed = False
+        self.restarted = False
         self.present: set[str] = set()
 
     @initialize(
@@ -262,6 +263,7 @@ class Machine(RuleBasedStateMachine):
         self.state = resume(self.state, saved, self.now)
         self.start_epoch = self.attempted = None
         self.observed = False
+        self.restarted = True
 
     # --- What always holds ---
 
@@ -281,7 +283,10 @@ class Machine(RuleBasedStateMachine):
         if not self.observed:
             return
         late = stopping is not None and self.mono - stopping.since.mono >= 15.0
-        assert (ErrorState.STOP_FAILED in self.state.faults) == late
+        alarmed = stopping is not None and stopping.alarmed
+        assert (ErrorState.STOP_FAILED in self.state.faults) == alarmed
+        assert alarmed or not late
+        assert late or not alarmed or self.restarted  # an alarm stands through a restart
         if stopping is not None:
             assert self.mono - stopping.last_attempt < 30.0 or self.attempted is None
 

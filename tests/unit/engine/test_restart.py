@@ -106,21 +106,22 @@ def test_a_start_in_its_midst_becomes_a_proven_stop() -> None:
     assert not world.armed
 
 
-def test_a_stop_under_way_goes_on_with_its_own_reason_and_alarms_anew() -> None:
+def test_a_stop_under_way_goes_on_with_its_own_reason_and_its_alarm() -> None:
     world = World(reset_lost=True, lost={WriteKind.FALLBACK_STOP}).discharging().run(60)
     world.stop()
     world.run(30)
-    alarms = len(world.raised(ErrorState.STOP_FAILED))
     _restart(world, 20)
     attempts = len(world.stop_attempts)
+    assert ErrorState.STOP_FAILED in world.state.faults
     world.run(2)
     assert len(world.stop_attempts) > attempts
     world.run(20)
-    assert len(world.raised(ErrorState.STOP_FAILED)) == alarms + 1
+    assert ErrorState.STOP_FAILED in world.state.faults
     world.lost.clear()
     world.run(40)
     assert world.ended[-1].reason is EndReason.USER
     assert not world.armed
+    assert not world.state.faults
 
 
 def test_an_adopted_session_without_a_lease_is_counted_on_for_the_whole_time() -> None:

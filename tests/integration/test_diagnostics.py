@@ -1,0 +1,36 @@
+"""The diagnostics download: all that a bug report needs, and nothing of the household."""
+
+import json
+
+from homeassistant.const import __version__
+from homeassistant.helpers.json import JSONEncoder
+
+from custom_components.export_monitor.diagnostics import async_get_config_entry_diagnostics
+from tests.integration.house import House
+
+
+async def test_diagnostics_are_json_and_name_no_household(running: House) -> None:
+    house = running
+    house.hass.config.latitude, house.hass.config.longitude = 51.4769, -0.0005
+    house.hass.config_entries.async_update_entry(
+        house.entry, title="Rose Cottage, Mill Lane 3", unique_id="secret-serial"
+    )
+    await house.settle()
+    found = await async_get_config_entry_diagnostics(house.hass, house.entry)
+    text = json.dumps(found, cls=JSONEncoder)
+    for secret in ("Rose Cottage", "Mill Lane", "secret-serial", "51.4769", "0.0005"):
+        assert secret not in text
+    again = json.loads(text)
+    assert again["health"] == "Healthy"
+    assert again["state"]["phase"] == "active"
+    assert again["readings"]["soc"]["value"] > 0
+    assert again["settings"]["timezone"] == "UTC"
+    assert set(again["circuits"]) == {"export_monitor_update", "battery_commands"}
+    assert __version__
+
+
+async def test_diagnostics_live_while_every_input_is_missing(house: House) -> None:
+    house.hide(*house.home.states())
+    await house.set_up()
+    found = await async_get_config_entry_diagnostics(house.hass, house.entry)
+    assert json.loads(json.dumps(found, cls=JSONEncoder))["health"]
