@@ -1,0 +1,36 @@
+"""Prints how exactly the headroom is used: the table of docs/evidence.md.
+
+.venv/ceiling/bin/python scripts/truth_table.py [SEEDS]
+"""
+
+from pathlib import Path
+import sys
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.unit.engine.test_truth import Outcome, discharge
+
+
+def row(outcomes: list[Outcome]) -> str:
+    """Return a table's last two columns."""
+    over = max(outcome.over_kwh for outcome in outcomes) * 1000
+    used = min(outcome.used for outcome in outcomes)
+    return f"{over:+.1f} Wh | {used:.1%}"
+
+
+def main() -> None:
+    """Discharge 1 kWh of headroom in every setting."""
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 25
+    print("| grid sensor | power | meter | most over | least used |\n|---|---|---|---|---|")
+    for sensor in (True, False):
+        name = "yes" if sensor else "no"
+        for power in (3000.0, 5000.0):
+            for lag, meter in ((0, "prompt"), (60, "up to 60 s late")):
+                outcomes = [discharge(s, power, sensor=sensor, lag_s=lag) for s in range(seeds)]
+                print(f"| {name} | {power / 1000:.0f} kW | {meter} | {row(outcomes)} |")
+        outcomes = [discharge(s, 3000.0, sensor=sensor, pv=True) for s in range(seeds)]
+        print(f"| {name} | 3 kW, sun and clouds | prompt | {row(outcomes)} |")
+
+
+if __name__ == "__main__":
+    main()
