@@ -1,15 +1,12 @@
-"""Energy Export Monitor: set up, unload, migrate."""
+"""Energy Export Monitor: set up, unload, remove."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 from datetime import tzinfo
-from functools import partial
 import random
 import time
 
 from homeassistant.const import Platform
-from homeassistant.core import HassJob, HomeAssistant
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util import dt as dt_util, slugify
@@ -20,7 +17,6 @@ from .alerts import Alerts
 from .battery import Battery
 from .control import Control
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
-from .engine.state import Phase
 from .error_handler import CircuitBreaker, SafeServiceCall, SensorValidation, StaleDataDetector
 from .models import EndReason, Settings
 from .services import async_setup_services
@@ -43,7 +39,6 @@ ORPHANS: HassKey[dict[str, Control]] = HassKey(f"{const.DOMAIN}_orphans")
 UPDATE_CIRCUIT = "export_monitor_update"
 BATTERY_CIRCUIT = "battery_commands"
 TRIAL_GRACE_S = 25.0  # a trial's attempt may take the service's timeout and its read-back
-SHUTDOWN_WAIT_S = 18.0  # Home Assistant waits 20 s for shutdown jobs
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
@@ -73,13 +68,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         hass, battery_circuit, retry_policy(config), clock=time.monotonic, random=random.random
     )
     battery = Battery(config, preset_of(config), call, sources.limits, switch_policy(config))
-    alerts = Alerts(hass, prefix, entry.entry_id)
+    fallback = str(config.get(const.CONF_FALLBACK_STOP) or "")
+    alerts = Alerts(hass, prefix, entry.entry_id, fallback)
     await alerts.prepare()
     control = Control(
         hass,
         sources,
         battery,
-        Storage(hass, entry.entry_id),
+        Storage.of(hass, entry.entry_id),
         alerts,
         update_circuit,
         battery_circuit,
@@ -98,11 +94,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     )
     await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
     entry.runtime_data = Runtime(coordinator, control, prefix)
-    await coordinator.async_refresh()
-    entry.async_on_unload(coordinator.start_ticking())
-    entry.async_on_unload(hass.async_add_shutdown_job(HassJob(_stop_before_shutdown(control))))
-    entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    try:
+        await coordinator.async_refresh()
+        entry.async_on_unload(coordinator.start_ticking())
+        entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    except BaseException:
+        _let_go(hass, entry)  # or a guard that nobody knows of would live beside the next one
+        raise
     return True
 
 
@@ -110,12 +109,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
     """Take the entities away; the guard goes on until the next run or a proven stop."""
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    control = entry.runtime_data.control
-    orphans = hass.data[ORPHANS]
-    orphans[entry.entry_id] = control
-    control.orphan(partial(_bury, orphans, entry.entry_id))
+    _let_go(hass, entry)
     if entry.disabled_by is not None:
-        control.end(EndReason.UNLOAD)
+        entry.runtime_data.control.end(EndReason.UNLOAD)
     return True
 
 
@@ -125,11 +121,19 @@ async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
     if control is not None:
         control.forget()
         control.end(EndReason.UNLOAD)
-    await Storage(hass, entry.entry_id).remove()
+    await Storage.of(hass, entry.entry_id).remove()
 
 
-def _bury(orphans: dict[str, Control], entry_id: str) -> None:
-    orphans.pop(entry_id, None)
+def _let_go(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> None:
+    """Let the guard go on alone, where the next run or its own proven stop will find it."""
+    orphans = hass.data[ORPHANS]
+    control = orphans[entry.entry_id] = entry.runtime_data.control
+
+    def forget() -> None:
+        if orphans.get(entry.entry_id) is control:
+            del orphans[entry.entry_id]
+
+    control.orphan(forget)
 
 
 def _prefix(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> str:
@@ -158,18 +162,6 @@ def _live_settings(entry: ExportMonitorConfigEntry) -> Callable[[], Settings]:
         return settings
 
     return read
-
-
-def _stop_before_shutdown(control: Control) -> Callable[[], Coroutine[None, None, None]]:
-    """Return the job that stops a running session while the battery can still be reached."""
-
-    async def stop() -> None:
-        if control.state.phase is not Phase.IDLE:
-            with suppress(TimeoutError):  # Home Assistant goes down all the same
-                async with asyncio.timeout(SHUTDOWN_WAIT_S):
-                    await control.stop(EndReason.UNLOAD)
-
-    return stop
 
 
 def _options_changed(

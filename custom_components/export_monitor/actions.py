@@ -1,5 +1,7 @@
 """What people can ask for, from a service or a button; the one place where errors get words."""
 
+import logging
+
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util.json import JsonValueType
 
@@ -8,6 +10,8 @@ from .coordinator import Runtime
 from .engine.start import blocker_of
 from .engine.state import Answer, Reply
 from .models import ErrorState, Session
+
+_LOGGER = logging.getLogger(__name__)
 
 type Response = dict[str, JsonValueType]
 
@@ -31,7 +35,7 @@ async def start(
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key=f"refused_{reply.blocker}",
-            translation_placeholders={"detail": _detail(runtime)},
+            translation_placeholders={"detail": reply.detail},
         )
     if reply.answer is Answer.CANCELLED:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="start_cancelled")
@@ -39,7 +43,7 @@ async def start(
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key=f"failed_{reply.error or ErrorState.START_FAILED}",
-            translation_placeholders={"detail": _detail(runtime)},
+            translation_placeholders={"detail": reply.detail},
         )
     return _session(reply)
 
@@ -64,6 +68,12 @@ async def calculate(runtime: Runtime) -> Response:
     if decision is None or control.readings is None:  # an observation always decides
         raise RuntimeError
     reason = blocker_of(control.state, control.readings, decision)
+    _LOGGER.debug(
+        "Calculated duration: %.1f min (headroom: %.3f kWh, target: %.0f W)",
+        decision.duration_min,
+        decision.headroom,
+        decision.power_w,
+    )
     return {
         "headroom_kwh": round(decision.headroom, 3),
         "allowance_kwh": round(decision.allowance, 3),
@@ -84,11 +94,6 @@ async def reset_circuits(runtime: Runtime) -> None:
         circuit.reset()
     await runtime.coordinator.async_refresh()
     runtime.coordinator.publish()  # the data may be what it was: the circuits are not
-
-
-def _detail(runtime: Runtime) -> str:
-    errors = runtime.control.errors.history
-    return errors[-1].detail if errors else ""
 
 
 def _session(reply: Reply) -> Response:

@@ -40,8 +40,12 @@ NOTICES: Mapping[ErrorState, Notice] = {
 class Alerts:
     """Announces one entry's errors and takes each announcement back when its error clears."""
 
-    def __init__(self, hass: HomeAssistant, prefix: str, entry_id: str) -> None:
-        """`prefix` starts every notification id: the domain, with a slug from the second entry."""
+    def __init__(self, hass: HomeAssistant, prefix: str, entry_id: str, fallback: str) -> None:
+        """`prefix` starts every notification id: the domain, with a slug from the second entry.
+
+        `fallback` is the entity of the fallback stop, empty where there is none.
+        """
+        self._fallback = fallback
         self._hass = hass
         self._prefix = prefix
         self._entry_id = entry_id
@@ -58,7 +62,11 @@ class Alerts:
         if notice is None:
             return
         _LOGGER.error("%s: %s %s", error.value, entity_id or "", detail)
-        facts = {"entity": entity_id or "-", "detail": detail or "-"}
+        facts = {
+            "entity": entity_id or "-",
+            "detail": detail or "-",
+            "fallback": self._fallback or "-",
+        }
         persistent_notification.async_create(
             self._hass,
             self._text(notice.name, "description", facts),

@@ -61,29 +61,39 @@ class Battery:
             return self._preset.duration_step_min
         return DurationConverter.convert(limits.step, unit, UnitOfTime.MINUTES)
 
-    async def carry_out(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+    async def carry_out(
+        self, write: Write, wanted: Callable[[], bool], session: str = ""
+    ) -> CallResult:
         """Carry a write out and verify it; `wanted` is asked before every attempt.
+
+        `session` is the id that log lines carry.
 
         What belongs to a stop is tried once, past breaker and retries: the machine repeats it.
         """
         match write.kind:
             case WriteKind.SWITCH_ON | WriteKind.SWITCH_OFF:
-                return await self._switch(write, wanted)
+                return await self._switch(write, wanted, session)
             case WriteKind.FALLBACK_STOP:
-                return await self._press(self.entity_id(write.kind))
+                return await self._press(self.entity_id(write.kind), session)
             case WriteKind.SMOTHER:
-                return await self._smother()
+                return await self._smother(session)
             case WriteKind.POWER | WriteKind.CUTOFF | WriteKind.DURATION:
-                return await self._number(write, wanted)
+                return await self._number(write, wanted, session)
 
-    async def _switch(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+    async def _switch(self, write: Write, wanted: Callable[[], bool], session: str) -> CallResult:
         entity_id = self.entity_id(write.kind)
         domain = split_entity_id(entity_id)[0]
         data = {"entity_id": entity_id}
         if write.kind is WriteKind.SWITCH_ON:
             expect = Expectation(entity_id, state="on")
             return await self._call.call(
-                domain, "turn_on", data, expect=expect, guard=wanted, policy=self._switch_policy
+                domain,
+                "turn_on",
+                data,
+                expect=expect,
+                guard=wanted,
+                policy=self._switch_policy,
+                session=session,
             )
         return await self._call.call_bypassing(
             domain,
@@ -91,17 +101,22 @@ class Battery:
             data,
             expect=Expectation(entity_id, state="off"),
             timeout_s=self._stop_timeout_s,
+            session=session,
         )
 
-    async def _press(self, entity_id: str) -> CallResult:
+    async def _press(self, entity_id: str, session: str) -> CallResult:
         if not entity_id:
             return _refused(Outcome.NOT_FOUND, const.CONF_FALLBACK_STOP)
         domain = split_entity_id(entity_id)[0]
         return await self._call.call_bypassing(
-            domain, "press", {"entity_id": entity_id}, timeout_s=self._stop_timeout_s
+            domain,
+            "press",
+            {"entity_id": entity_id},
+            timeout_s=self._stop_timeout_s,
+            session=session,
         )
 
-    async def _smother(self) -> CallResult:
+    async def _smother(self, session: str) -> CallResult:
         """Ask for the smallest power and a full cutoff: the last resort without a fallback stop."""
         results = []
         for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, FULL_SOC)):
@@ -118,11 +133,12 @@ class Battery:
                     {"entity_id": entity_id, "value": accepted},
                     expect=Expectation(entity_id, number=accepted, tolerance=limits.step / 2),
                     timeout_s=self._stop_timeout_s,
+                    session=session,
                 )
             )
         return next((result for result in results if not result.ok), results[0])
 
-    async def _number(self, write: Write, wanted: Callable[[], bool]) -> CallResult:
+    async def _number(self, write: Write, wanted: Callable[[], bool], session: str) -> CallResult:
         entity_id = self.entity_id(write.kind)
         limits = self._limits(entity_id)
         if limits is None:
@@ -136,6 +152,7 @@ class Battery:
             {"entity_id": entity_id, "value": value},
             expect=Expectation(entity_id, number=value, tolerance=limits.step / 2),
             guard=wanted,
+            session=session,
         )
 
     def native_value(self, write: Write, limits: NumberLimits) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
@@ -10,7 +11,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import (
     async_call_later,
@@ -44,6 +45,7 @@ from .engine.state import (
     WriteKind,
 )
 from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
+from .journal import log_answer, log_end
 from .models import EndReason, Errors, ErrorState, Instant, Observation, Readings, Settings
 from .sources import Sources
 from .storage import Record, Storage, record_of
@@ -51,6 +53,9 @@ from .storage import Record, Storage, record_of
 _LOGGER = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 10.0
+SHUTDOWN_WAIT_S = 18.0  # Home Assistant waits 20 s for shutdown jobs
+BARE_STOP_EVERY_S = 30.0
+FALLBACK_AFTER_S = 3.0
 GUARD_INTERVAL = timedelta(seconds=1)
 ENTITY_OF_ERROR = {
     ErrorState.POWER_SET_FAILED: WriteKind.POWER,
@@ -104,6 +109,9 @@ class Control:
         self._orphan_timer: CALLBACK_TYPE | None = None
         self._left = False
         self._forgotten = False
+        self._shutting_down = False
+        self._blinded = False
+        self._bare_stop_at = -BARE_STOP_EVERY_S
 
     # --- Life ---
 
@@ -116,12 +124,23 @@ class Control:
             self.errors = Errors(history=before.errors.history)
         else:
             await self._load()
-        for error in self.state.faults:  # an alarm stands through a reload and a restart
+        history = self.errors.history
+        for error in self.state.faults:  # it stands through a reload and a restart
             self.report(error)
-        self._unsubscribe.append(
-            async_track_state_change_event(self._hass, self._sources.deciding_ids, self._on_report)
-        )
+        self.errors = replace(self.errors, history=history)  # but has not happened again
+        self._unsubscribe = [
+            async_track_state_change_event(self._hass, self._sources.deciding_ids, self._on_report),
+            self._hass.async_add_shutdown_job(HassJob(self._stop_before_shutdown)),
+        ]
         self.observe()
+
+    async def _stop_before_shutdown(self) -> None:
+        """Stop a running session while the battery can still be reached."""
+        self._shutting_down = True
+        if self.state.phase is not Phase.IDLE:
+            with suppress(TimeoutError):  # Home Assistant goes down all the same
+                async with asyncio.timeout(SHUTDOWN_WAIT_S):
+                    await self.stop(EndReason.UNLOAD)
 
     async def _load(self) -> None:
         try:
@@ -232,6 +251,8 @@ class Control:
     ) -> Reply:
         """Ask for a discharge and wait until it runs or has failed."""
         request_id = uuid4().hex
+        if self._left or self._shutting_down:  # nobody would guard it
+            return Reply(request_id, Answer.CANCELLED)
         event = StartRequested(
             self._observation(),
             request_id,
@@ -244,6 +265,8 @@ class Control:
     async def stop(self, reason: EndReason = EndReason.USER, note: str | None = None) -> Reply:
         """Stop whatever runs; return when that is proven, or late by the alarm."""
         request_id = uuid4().hex
+        if self._left:
+            return Reply(request_id, Answer.UNPROVEN)
         return await self._ask(
             request_id, StopRequested(self._observation(), reason, request_id, note)
         )
@@ -267,7 +290,7 @@ class Control:
         return problems == {Problem.AWAITING_REPORT}
 
     def _observation(self) -> Observation:
-        self.readings = self._sources.read()
+        self.readings = self._read()
         settings, step_min = self._settings(), self._battery.duration_step_min
         if step_min != settings.duration_step_min:
             settings = replace(settings, duration_step_min=step_min)
@@ -280,6 +303,18 @@ class Control:
             data_stale=self._staleness.age() is not None and self._staleness.is_stale(),
         )
 
+    def _read(self) -> Readings:
+        """Return what the sources say, nothing where they fail: a stop has to be followed still."""
+        try:
+            readings = self._sources.read()
+        except Exception:  # whatever it was, it must not take the guard along
+            if not self._blinded:
+                _LOGGER.exception("The sources cannot be read; the worst case is assumed")
+            self._blinded = True
+            return self._sources.nothing()
+        self._blinded = False
+        return readings
+
     @callback
     def _take(self, event: MachineEvent) -> None:
         """Let the machine take an event and carry out what it asks for.
@@ -291,10 +326,36 @@ class Control:
             return
         self._taking = True
         try:
-            while self._events:
-                self._step(self._events.popleft())
+            while self._events and not self._left:
+                event = self._events.popleft()
+                try:
+                    self._step(event)
+                except Exception:  # a fault of ours must not leave the battery running
+                    _LOGGER.exception("The controller failed on %s", type(event).__name__)
+                    self._stop_bare(event)
         finally:
             self._taking = False
+
+    def _stop_bare(self, event: MachineEvent) -> None:
+        """Stop without the machine: switch off, then the fallback; again while it fails."""
+        asked = isinstance(event, StopRequested)
+        now = self.now().mono
+        if self.state.phase is Phase.IDLE and not asked:
+            return
+        if isinstance(event, StopRequested) and event.request_id is not None:
+            self._reply(Reply(event.request_id, Answer.UNPROVEN))
+        if not asked and now - self._bare_stop_at < BARE_STOP_EVERY_S:
+            return
+        self._bare_stop_at = now
+        self._write(Write(0, self.state.epoch, WriteKind.SWITCH_OFF))
+
+        @callback
+        def fall_back(now: datetime) -> None:
+            del now
+            self._write(Write(0, self.state.epoch, WriteKind.FALLBACK_STOP))
+
+        async_call_later(self._hass, FALLBACK_AFTER_S, fall_back)
+        self.report(ErrorState.STOP_FAILED, "internal error")
 
     def _step(self, event: MachineEvent) -> None:
         before = self.state
@@ -317,15 +378,10 @@ class Control:
             case Clear(error):
                 self.withdraw(error)
             case Reply():
+                log_answer(command, self.state.decision, self._staleness.age())
                 self._reply(command)
             case Ended(session):
-                _LOGGER.info(
-                    "Discharge %s ended: %s, %.3f kWh, proven by %s",
-                    session.id,
-                    session.reason,
-                    session.exported_kwh,
-                    session.proof,
-                )
+                log_end(session)
 
     def _reply(self, answer: Reply) -> None:
         reply = self._replies.pop(answer.request_id, None)
@@ -339,6 +395,7 @@ class Control:
         """Let an error stand and announce it."""
         entity_id, problem = self._culprit(error)
         detail = detail or problem
+        self.state = replace(self.state, faults=self.state.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
         self._alerts.announce(error, entity_id, detail)
 
@@ -357,6 +414,7 @@ class Control:
     @callback
     def withdraw(self, error: ErrorState) -> None:
         """Let an error stand no longer and take its announcement back."""
+        self.state = replace(self.state, faults=self.state.faults - {error})
         self.errors = ledger.cleared(self.errors, error)
         self._alerts.withdraw(error)
 
@@ -375,12 +433,16 @@ class Control:
 
     async def _write_and_answer(self, write: Write) -> None:
         if write.kind is WriteKind.SWITCH_ON and not await self._save():
-            # A crash from here on would not find the session again.
+            # Home Assistant's storage tells of few failures, but those are a no.
             self._take(Answered(self.now(), write, ok=False, detail="record not written"))
             return
-        result = await self._battery.carry_out(write, lambda: self.state.epoch == write.epoch)
+        session = self.state.session
+        tag = "" if session is None else session.id
+        result = await self._battery.carry_out(write, lambda: self.state.epoch == write.epoch, tag)
         if not result.ok:
-            _LOGGER.warning("Battery write %s: %s %s", write.kind, result.outcome, result.detail)
+            _LOGGER.warning(
+                "[%s] Battery write %s: %s %s", tag, write.kind, result.outcome, result.detail
+            )
         detail = "" if result.ok else f"{result.outcome}: {result.detail}"
         self._take(Answered(self.now(), write, result.ok, detail))
 
@@ -409,6 +471,7 @@ class Control:
             before.phase is not after.phase
             or before.lease != after.lease
             or (before.session is None) != (after.session is None)
+            or before.faults != after.faults
         ):
             self._hass.async_create_task(self._save(), "export_monitor record")
         elif before.meter.counter != after.meter.counter or before.generation != after.generation:

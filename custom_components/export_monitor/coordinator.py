@@ -146,7 +146,8 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 self.staleness.mark_update()
             elif not self.control.awaiting_reports:
                 self._update_circuit.record_failure()
-            self._log_change()
+            if not self.control.awaiting_reports:
+                self._log_change()
         elif self._polled_once and not self.discharge_active:
             return self.data
         self._polled_once = True
@@ -236,8 +237,11 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             self.publish()
 
     def clear_error_state(self, error: ErrorState | None = None) -> None:
-        """Clear one error, or all that stand."""
+        """Clear one error, or all that stand; an unproven stop is no matter of opinion."""
+        unproven = self.control.state.phase is Phase.STOPPING
         for entry in self.control.errors.standing:
+            if unproven and entry.state is ErrorState.STOP_FAILED:
+                continue
             if error in (None, entry.state):
                 self.control.withdraw(entry.state)
         self.publish()

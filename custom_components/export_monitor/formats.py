@@ -82,11 +82,8 @@ def _without_overlap(slots: Iterable[Slot]) -> tuple[Slot, ...]:
     return tuple(kept)
 
 
-def solcast_total(state: str, attributes: Mapping[str, object]) -> Quantiles | None:
+def solcast_total(middle: float, attributes: Mapping[str, object]) -> Quantiles:
     """Return a Solcast energy (kWh) with its percentiles; a missing low one counts as 0."""
-    middle = as_number(state)
-    if middle is None or middle < 0:
-        return None
     low = as_number(attributes.get("estimate10"))
     high = as_number(attributes.get("estimate90"))
     return Quantiles(

@@ -154,6 +154,8 @@ class Readings:
     forecast: Forecast | None = None
     conflicts: tuple[str, ...] = ()
     """Names of battery modes other than forced discharge that are on."""
+    modes_known: bool = True
+    """Every other mode can be read: one that cannot may be on."""
     sun_up: bool = True
 
 

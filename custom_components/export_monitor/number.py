@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import override
 
-from homeassistant.components.number import NumberDeviceClass, NumberEntity, NumberEntityDescription
+from homeassistant.components.number import (
+    NumberDeviceClass,
+    NumberEntity,
+    NumberEntityDescription,
+    NumberMode,
+)
 from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfEnergy, UnitOfPower
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -72,6 +77,7 @@ class OptionNumberEntity(ExportMonitorEntity, NumberEntity):
     """Shows and sets one option; the next decision uses it."""
 
     entity_description: OptionNumber
+    _attr_mode = NumberMode.BOX  # a slider hides its value in a narrow column
 
     def __init__(self, entry: ExportMonitorConfigEntry, description: OptionNumber) -> None:
         """Bind the description."""

@@ -20,13 +20,15 @@ from .engine.period import local_day
 from .engine.state import State
 from .error_handler import Problem, SensorValidation, SourceKind, StaleDataDetector
 from .formats import as_moment, as_number, solcast_slots, solcast_total
-from .models import Forecast, Reading, Readings, SwitchReading
+from .models import Forecast, Quantiles, Reading, Readings, SwitchReading
 
 # Age limits of specification page 3 (s).
 FAST_LIMIT_S = 60.0
 COUNTER_LIMIT_S = 180.0
+CONFIRMING_REPORTS = 2
 RESTED_S = 60.0  # the slowest meter's tick: what is unchanged after it rests
 FORECAST_LIMIT = timedelta(hours=26)
+REMAINING_LIMIT = timedelta(minutes=15)
 FORECAST_CACHE = timedelta(hours=6)
 DAILY_WORDS = ("today", "daily")
 SUN = "sun.sun"
@@ -95,7 +97,7 @@ class Sources:
         self._validation = validation
         self._staleness = staleness
         self._starting_up = hass.state is not CoreState.running
-        self._first_report: dict[str, datetime] = {}
+        self._reports: dict[str, tuple[datetime, int]] = {}
         self._forecast: Forecast | None = None
         self._forecast_states: tuple[EntityState | None, ...] = ()
         self._forecast_lost: datetime | None = None
@@ -174,6 +176,10 @@ class Sources:
         sun_up = self._sun_up()
         pv_rests = not sun_up or (pv_power is not None and pv_power.value == 0)
         missing = Reading(None, None, Problem.MISSING)
+        modes = {
+            entity_id: state.state if (state := self._hass.states.get(entity_id)) else None
+            for entity_id in self.conflict_ids
+        }
         return Readings(
             soc=self._read(self._soc, now) or missing,
             export_counter=self._read(self._export, now) or missing,
@@ -189,11 +195,8 @@ class Sources:
             dispatch_start=self._read(self._dispatch, now),
             reserve_soc=self._read(self._reserve, now),
             forecast=self._read_forecast(now),
-            conflicts=tuple(
-                entity_id
-                for entity_id in self.conflict_ids
-                if (state := self._hass.states.get(entity_id)) and state.state == STATE_ON
-            ),
+            conflicts=tuple(e for e, mode in modes.items() if mode == STATE_ON),
+            modes_known=all(mode in (STATE_ON, STATE_OFF) for mode in modes.values()),
             sun_up=sun_up,
         )
 
@@ -205,6 +208,19 @@ class Sources:
         for entity_id, old, new in zip(counters, sums_before, sums_after, strict=False):
             if new.suspect_at != old.suspect_at:
                 self._validation.judge_step(entity_id, new.suspect)
+
+    def nothing(self) -> Readings:
+        """Return readings that say nothing."""
+        missing = Reading(None, None, Problem.MISSING)
+        return Readings(
+            soc=missing,
+            export_counter=missing,
+            pv_counters=(missing,) * len(self._pv_energy),
+            switch=SwitchReading(None),
+            battery_power=None if self._battery is None else missing,
+            dispatch_start=None if self._dispatch is None else missing,
+            modes_known=False,
+        )
 
     def limits(self, entity_id: str) -> NumberLimits | None:
         """Return what a number entity accepts, None while it is not there."""
@@ -259,20 +275,28 @@ class Sources:
     def _awaits_report(self, source: Source, reported: datetime, now: datetime) -> bool:
         """Tell whether a value may be the one from before the start.
 
-        A meter of the day reports nothing at night: after a minute it counts when a sibling
-        shows that the device answers.
+        What is restored shows at once, and some integrations write it once more when they first
+        reach for the device in vain: a value counts from the second report after that. A meter
+        of the day reports nothing at night: after a minute it counts when a sibling shows that
+        the device answers.
         """
-        if not self._starting_up:
-            return False
-        if reported > self._first_report.setdefault(source.entity_id, reported):
+        if not self._starting_up or self._confirmed(source.entity_id, reported):
             return False
         if not source.rests or (now - reported).total_seconds() < RESTED_S:
             return True
         return not any(
-            state.last_reported > self._first_report.get(state.entity_id, state.last_reported)
+            self._confirmed(state.entity_id, state.last_reported)
             and (now - state.last_reported).total_seconds() < FAST_LIMIT_S
             for state in self._siblings(source)
         )
+
+    def _confirmed(self, entity_id: str, reported: datetime) -> bool:
+        """Note a report; tell whether it was the second one after the first that was seen."""
+        newest, later_reports = self._reports.get(entity_id, (reported, 0))
+        if reported > newest:
+            later_reports += 1
+        self._reports[entity_id] = (reported, later_reports)
+        return later_reports >= CONFIRMING_REPORTS
 
     def _siblings(self, source: Source) -> Iterator[EntityState]:
         """Yield the states that can be read of the other sources of the same device."""
@@ -307,10 +331,10 @@ class Sources:
         if now - self._forecast_lost > FORECAST_CACHE:
             self._forecast = None
             return None
-        return replace(self._forecast, cached_since=self._forecast_lost)
+        return replace(self._forecast, cached_since=self._forecast_lost, remaining_today=None)
 
     def _live_forecast(self, now: datetime) -> Forecast | None:
-        today, tomorrow, remaining, fetched = states = tuple(
+        today, tomorrow, remaining, fetched = (
             self._state_of(key)
             for key in (
                 const.CONF_FORECAST_TODAY,
@@ -323,22 +347,31 @@ class Sources:
             return None
         if now - self._fetched_at(today, fetched) > FORECAST_LIMIT:
             return None
+        fresh = remaining is not None and now - remaining.last_reported <= REMAINING_LIMIT
+        states = (today, tomorrow, remaining if fresh else None)
         if states == self._forecast_states and self._forecast_lost is None:
             return self._forecast
         self._forecast_states = states
         slots = solcast_slots(s.attributes for s in (today, tomorrow) if s is not None)
-        total = solcast_total(today.state, today.attributes)
+        total = self._forecast_energy(today)
         if not slots and total is None:
             return None
         zone = dt_util.get_default_time_zone()
         return Forecast(
             slots=slots,
             total_today=total,
-            remaining_today=(
-                solcast_total(remaining.state, remaining.attributes) if remaining else None
-            ),
+            # What stands still while the sun shines would be granted twice.
+            remaining_today=self._forecast_energy(remaining) if remaining and fresh else None,
             valid_from=local_day(today.last_updated, zone).start,
         )
+
+    def _forecast_energy(self, state: EntityState) -> Quantiles | None:
+        """Return a forecast's energy; its state may be in another unit than its attributes."""
+        unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+        checked = self._validation.check(
+            state.entity_id, SourceKind.ENERGY_DAILY, state.state, unit
+        )
+        return None if checked.value is None else solcast_total(checked.value, state.attributes)
 
     def _state_of(self, key: str) -> EntityState | None:
         ids = entity_ids(self._config, key)

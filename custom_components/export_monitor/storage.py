@@ -1,5 +1,6 @@
 """What survives a restart: the session, the counter sums, and the error history."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -14,10 +15,10 @@ from homeassistant.util.hass_dict import HassKey
 from .const import DOMAIN
 from .engine.metering import CounterSum, ExportMeter
 from .engine.state import Lease, Phase, State, Stopping
-from .models import PastError, Session
+from .models import ErrorState, PastError, Session
 
 VERSION = 1
-STORES: HassKey[dict[str, Store[dict[str, Any]]]] = HassKey(f"{DOMAIN}_stores")
+STORAGES: HassKey[dict[str, "Storage"]] = HassKey(f"{DOMAIN}_storages")
 DELAY_S = 15.0  # counter sums only: a lost step is regained from the counter itself
 
 
@@ -34,6 +35,9 @@ class Record:
     lease: Lease | None
     stopping: Stopping | None
     over_export_period: datetime | None
+    last_soc: float | None
+    last_reserve: float | None
+    faults: tuple[ErrorState, ...]
     history: tuple[PastError, ...]
 
     def state(self) -> State:
@@ -41,6 +45,7 @@ class Record:
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         kept.pop("saved")
         kept.pop("history")
+        kept["faults"] = frozenset(self.faults)
         return State(**kept)
 
 
@@ -56,6 +61,9 @@ def record_of(state: State, history: tuple[PastError, ...], saved: datetime) -> 
         lease=state.lease,
         stopping=state.stopping,
         over_export_period=state.over_export_period,
+        last_soc=state.last_soc,
+        last_reserve=state.last_reserve,
+        faults=tuple(sorted(state.faults)),
         history=history,
     )
 
@@ -98,15 +106,22 @@ class Storage:
     """One entry's record on disk."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Name the file by the entry.
+        """Name the file by the entry; `of` is how to get one."""
+        self._store: Store[dict[str, Any]] = Store(
+            hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True
+        )
+        self._writing = asyncio.Lock()
+        self._removed = False
 
-        All runs of an entry share one store: a write that an earlier run has put off would
-        overwrite what a later one has written, or bring a removed file back.
+    @classmethod
+    def of(cls, hass: HomeAssistant, entry_id: str) -> "Storage":
+        """Return the one storage that all runs of an entry share.
+
+        With one each, a write that an earlier run has put off would overwrite what a later one
+        has written, or bring a removed file back.
         """
-        stores = hass.data.setdefault(STORES, {})
-        if entry_id not in stores:
-            stores[entry_id] = Store(hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
-        self._store = stores[entry_id]
+        storages = hass.data.setdefault(STORAGES, {})
+        return storages.setdefault(entry_id, cls(hass, entry_id))
 
     async def load(self) -> Record | None:
         """Return the record, None where there is none yet.
@@ -119,12 +134,17 @@ class Storage:
 
     async def save(self, record: Record) -> None:
         """Write at once; raises OSError or HomeAssistantError where the disk refuses."""
-        await self._store.async_save(encode(record))  # type: ignore[arg-type]
+        async with self._writing:
+            if not self._removed:
+                await self._store.async_save(encode(record))  # type: ignore[arg-type]
 
     def save_soon(self, record: Record) -> None:
         """Write within seconds, and at the latest when Home Assistant stops."""
-        self._store.async_delay_save(lambda: encode(record), DELAY_S)  # type: ignore[arg-type, return-value]
+        if not self._removed:
+            self._store.async_delay_save(lambda: encode(record), DELAY_S)  # type: ignore[arg-type, return-value]
 
     async def remove(self) -> None:
-        """Delete the file."""
-        await self._store.async_remove()
+        """Delete the file, after what is being written, and write no more."""
+        self._removed = True
+        async with self._writing:
+            await self._store.async_remove()

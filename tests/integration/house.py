@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.export_monitor import ORPHANS, const
 from custom_components.export_monitor.coordinator import Runtime
 from custom_components.export_monitor.engine.state import Phase, State
-from custom_components.export_monitor.storage import STORES
+from custom_components.export_monitor.storage import STORAGES
 from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
 from simulator.home_states import UNAVAILABLE
 from simulator.plant import Plant
@@ -263,8 +263,8 @@ class House:
             control.state = State()
         if loaded:
             self.runtime.coordinator._unschedule_refresh()
-        for store in self.hass.data.get(STORES, {}).values():
-            store._async_cleanup_delay_listener()
+        for storage in self.hass.data.get(STORAGES, {}).values():
+            storage._store._async_cleanup_delay_listener()
 
     # Time
 

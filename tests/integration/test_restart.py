@@ -234,7 +234,7 @@ async def test_a_start_after_a_crash_accounts_for_the_session(
         assert last.id == session.id
         assert last.reason is EndReason.EXTERNAL
         assert last.exported_kwh >= house.plant.truth().exported_kwh - 0.01
-        await house.advance(70)
+        await house.advance(150)
         assert float(house.entity("exported_today")) == pytest.approx(
             house.plant.truth().exported_kwh, abs=0.02
         )
@@ -276,7 +276,8 @@ async def test_a_session_still_running_after_a_restart_is_guarded_on(
         assert house.state.last is not None
         assert house.state.last.id == session.id
         assert not house.discharging
-        assert 0.4 <= house.plant.truth().exported_kwh <= 0.51
+        # Two minutes in the dark, and the first until the meter is confirmed, count at the worst.
+        assert 0.34 <= house.plant.truth().exported_kwh <= 0.51
 
 
 async def test_a_dead_home_assistant_is_a_stopped_battery(running: House) -> None:

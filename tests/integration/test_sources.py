@@ -204,7 +204,13 @@ async def test_a_forecast_without_a_number_is_none(build: Build) -> None:
 async def test_the_remaining_forecast_counts_where_there_are_no_slots(build: Build) -> None:
     house = build()
     _set(house, TODAY, "5", unit_of_measurement="kWh")
-    _set(house, FORECAST[const.CONF_FORECAST_REMAINING], "1.2", estimate10=0.8)
+    _set(
+        house,
+        FORECAST[const.CONF_FORECAST_REMAINING],
+        "1200",
+        estimate10=0.8,
+        unit_of_measurement="Wh",
+    )
     await house.set_up(wiring=FORECAST, basis="forecast")
     await house.advance(12)
     assert house.attributes("export_headroom")["contract"] == pytest.approx(1.2)

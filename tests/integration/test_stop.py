@@ -212,7 +212,7 @@ async def test_reports_from_before_the_command_prove_nothing(running: House) -> 
     house.silence(WIRING[const.CONF_DISPATCH_START])
     house.plant.faults.on(Fault.IGNORE_STOP, times=50)
     stop = house.ask("stop_discharge")
-    await house.advance(14)
+    await house.advance(12)
     assert not stop.done()
     await house.advance(10)
     assert isinstance(stop.exception(), HomeAssistantError)

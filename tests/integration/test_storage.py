@@ -61,4 +61,4 @@ def test_the_state_of_a_record_holds_what_was_kept(record: Record) -> None:
     state = record.state()
     assert (state.phase, state.meter, state.session) == (record.phase, record.meter, record.session)
     assert state.starting is None
-    assert state.faults == frozenset()
+    assert state.faults == frozenset(record.faults)

@@ -2,13 +2,23 @@
 
 from dataclasses import replace
 
-from ..models import Basis, Blocker, Decision, Observation, Reading, Readings, Settings
+from ..models import (
+    Basis,
+    Blocker,
+    Decision,
+    Instant,
+    Observation,
+    Reading,
+    Readings,
+    Settings,
+)
 from .headroom import NaturalExport, contract, duration_minutes, headroom, natural_export
 from .metering import DEFAULT_LIMIT_W, STEP_TOLERANCE_KWH, CounterSum, ExportMeter, Flow
 from .period import Period, local_day
 
 MIN_HEADROOM_KWH = 0.05
 UNLIMITED_KWH = 1e6
+SILENT_S = 10.0  # gaps of up to 4.3 s were measured between polls of the grid power
 PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
 
@@ -19,8 +29,7 @@ def watts(reading: Reading | None) -> float | None:
 
 def site_limit(settings: Settings) -> float:
     """Return the largest power (W) that can leave the house."""
-    limits = [w for w in (settings.inverter_limit_w,) if w > 0]
-    return min(limits, default=DEFAULT_LIMIT_W)
+    return settings.inverter_limit_w or DEFAULT_LIMIT_W
 
 
 def worst_flow(readings: Readings, settings: Settings, commanded_w: float) -> float:
@@ -41,11 +50,20 @@ def blind(meter: ExportMeter, readings: Readings, settings: Settings) -> bool:
     )
 
 
+def _silent(reading: Reading | None, now: Instant) -> bool:
+    """Whether a power that is reported every second or so has not been for too long."""
+    if reading is None or reading.reported is None:
+        return True
+    return (now.utc - reading.reported).total_seconds() > SILENT_S
+
+
 def count_export(meter: ExportMeter, observation: Observation, commanded_w: float) -> ExportMeter:
     """Return the meter after this observation."""
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
     grid = watts(readings.grid_power)
+    if commanded_w > 0 and _silent(readings.grid_power, now):
+        grid = None
     if grid is not None and not meter.distrusted and not blind(meter, readings, settings):
         flow = Flow(max(0.0, -grid), measured=True)
     else:
@@ -89,9 +107,12 @@ def _count(
     )
 
 
-def floor_soc(readings: Readings, settings: Settings) -> float:
+def floor_soc(readings: Readings, settings: Settings, last_reserve: float | None = None) -> float:
     """Return the SOC (%) below which nothing is exported: the larger of minimum and reserve."""
-    return max(settings.min_soc, watts(readings.reserve_soc) or 0.0)
+    if readings.reserve_soc is None:
+        return settings.min_soc
+    reserve = watts(readings.reserve_soc)
+    return max(settings.min_soc, (last_reserve if reserve is None else reserve) or 0.0)
 
 
 def decide(
@@ -99,18 +120,19 @@ def decide(
     meter: ExportMeter,
     generation: tuple[CounterSum, ...],
     last_soc: float | None = None,
+    last_reserve: float | None = None,
 ) -> Decision:
     """Return what may still be exported, and the first reason against a start.
 
-    `last_soc` (%) serves while the SOC cannot be read: without any, no room for the sun would be
-    known and the headroom of a running session would grow.
+    `last_soc` and `last_reserve` (%) serve while neither can be read: without them no room for
+    the sun would be known, and the floor of a running session would fall.
     """
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
     generated = sum(entry.total for entry in generation)
     figure = contract(settings, readings.forecast, generated, now.utc, period)
     allowance = max(0.0, figure.kwh - settings.safety_margin_kwh)
-    floor = floor_soc(readings, settings)
+    floor = floor_soc(readings, settings, last_reserve)
     used = replace(settings, basis=figure.basis) if figure.basis != settings.basis else settings
     soc = readings.soc.value if readings.soc.usable else last_soc
     natural = (
@@ -158,7 +180,10 @@ def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -
     forecast is gone the contract is unknown, not exceeded.
     """
     settings = observation.settings
-    if decision.basis is not settings.basis or not meter.counter.trusted:
+    counter = meter.counter
+    if decision.basis is not settings.basis or not counter.trusted:
+        return False
+    if counter.partial(observation.now.utc):  # part of the sum may be of another day
         return False
     fixed = decision.basis is Basis.FIXED
     coarse = STEP_TOLERANCE_KWH * max(1, len(observation.readings.pv_counters))
@@ -183,7 +208,9 @@ def _blocker(observation: Observation, decision: Decision) -> Blocker | None:
         return Blocker.SOC_AT_RESERVE if at_reserve else Blocker.SOC_AT_FLOOR
     if decision.headroom < MIN_HEADROOM_KWH:
         return Blocker.NO_HEADROOM
-    return Blocker.MODE_CONFLICT if readings.conflicts else None
+    if readings.conflicts:
+        return Blocker.MODE_CONFLICT
+    return None if readings.modes_known else Blocker.NO_DATA
 
 
 def required(readings: Readings, settings: Settings) -> tuple[Reading, ...]:

@@ -99,6 +99,8 @@ def _time(turn: Turn, observation: Observation, session: Session) -> EndReason |
         return EndReason.BLIND_LIMIT
     if session.planned_end is not None and turn.now.utc >= session.planned_end:
         return EndReason.PLANNED_END
+    if state.ends_at is not None and turn.now.mono >= state.ends_at:
+        return EndReason.PLANNED_END
     if state.lease is not None and turn.now.mono >= state.lease.expires_at:
         # Blind, it was not renewed on purpose.
         blind_now = state.watch.blind is not None and state.lease.renewal is None
@@ -152,7 +154,9 @@ def _lags(turn: Turn, observation: Observation) -> bool:
     """Whether the battery gives less than half of what was asked, without a good reason."""
     session, readings = turn.state.session, observation.readings
     battery = watts(readings.battery_power)
-    if session is None or battery is None or battery >= FOLLOW_SHARE * session.power_w:
+    if session is None or session.origin is Origin.ADOPTED or battery is None:
+        return False  # what somebody else has asked for is not known
+    if battery >= FOLLOW_SHARE * session.power_w:
         return False
     limit = observation.settings.inverter_limit_w
     if limit > 0:

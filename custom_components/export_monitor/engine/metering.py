@@ -108,8 +108,10 @@ class CounterSum:
         if dark and daily and not credit and raw > this.raw and not _near_start(reported, period):
             this = replace(this, raw=0.0)  # its reset was not seen
         after = _judged(this, raw, reported, period, feasible, fill_kwh)
-        if dark and credit and not daily:  # how much of the step is yesterday's is unknown
-            return replace(after, cumulative=this.cumulative)
+        if dark and not daily:  # how much of the step is yesterday's is unknown
+            if credit:
+                return replace(after, cumulative=this.cumulative)
+            return replace(after, partial_until=period.end)
         return after
 
 

@@ -5,7 +5,13 @@ from datetime import timedelta
 
 from ..models import EndReason, ErrorState, Instant
 from .metering import JOULES_PER_KWH, ExportMeter
+from .start import WRITE_ERRORS
 from .state import Phase, State, Stopping, Watch
+
+# Only a good start, or a new period, clears these.
+LASTING = frozenset(
+    {*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING, ErrorState.OVER_EXPORT}
+)
 
 
 def resume(state: State, saved: Instant, now: Instant) -> State:
@@ -27,6 +33,7 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     if lease is not None:
         age = max(0.0, (now.utc - lease.armed.utc).total_seconds())
         lease = replace(lease, armed=Instant(lease.armed.utc, now.mono - age), renewal=None)
+    ends = None if state.session is None else state.session.planned_end
     return replace(
         state,
         phase=phase,
@@ -37,7 +44,8 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         lease=lease,
         stopping=stopping,
         watch=Watch(),
-        faults=frozenset({ErrorState.STOP_FAILED}) if alarmed else frozenset(),
+        faults=(state.faults & LASTING) | ({ErrorState.STOP_FAILED} if alarmed else set()),
+        ends_at=None if ends is None else now.mono + (ends - now.utc).total_seconds(),
         cooldown_until=0.0,
         unbidden=0,
         unbidden_at=None,

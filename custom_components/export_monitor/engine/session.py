@@ -5,7 +5,16 @@ The same function runs in Home Assistant, in the simulated year and in the fault
 
 from dataclasses import replace
 
-from ..models import Blocker, Decision, EndReason, ErrorState, Instant, Observation
+from ..models import (
+    Blocker,
+    Decision,
+    EndReason,
+    ErrorState,
+    Instant,
+    Observation,
+    Origin,
+    Readings,
+)
 from .accounting import (
     count_export,
     count_generation,
@@ -26,7 +35,7 @@ from .state import (
     StopRequested,
     Watch,
 )
-from .stop import AFTERMATH_S, begin_stop, pursue_stop, quiet, tells
+from .stop import AFTERMATH_S, QUIET_MARGIN_W, begin_stop, pursue_stop, quiet, tells
 from .turn import Turn
 
 LATE_SWITCH_S = 15.0
@@ -95,7 +104,12 @@ def _account(turn: Turn, observation: Observation) -> Decision:
     generation = count_generation(state.generation, observation)
     soc = observation.readings.soc
     last_soc = soc.value if soc.usable else state.last_soc
-    decision = decide(observation, meter, generation, last_soc)
+    reserve = watts(observation.readings.reserve_soc)
+    last_reserve = state.last_reserve if reserve is None else reserve
+    decision = decide(observation, meter, generation, last_soc, last_reserve)
+    if session is not None and session.origin is Origin.ADOPTED:
+        given = watts(observation.readings.battery_power) or 0.0
+        session = replace(session, power_w=max(session.power_w, given))
     if session is not None:
         exported = max(0.0, meter.reading - session.counted_at_start)
         session = replace(session, exported_kwh=exported)
@@ -106,6 +120,7 @@ def _account(turn: Turn, observation: Observation) -> Decision:
         decision=decision,
         session=session,
         last_soc=last_soc,
+        last_reserve=last_reserve,
     )
     _conditions(turn, observation, decision)
     _check_contract(turn, observation, decision)
@@ -173,7 +188,7 @@ def _look_for_unbidden(turn: Turn, observation: Observation, decision: Decision)
         if state.aftermath_until > 0 and since_end < LATE_SWITCH_S:
             begin_stop(turn, EndReason.START_CANCELLED)
         else:
-            adopt(turn, decision, power or decision.power_w)
+            adopt(turn, observation, decision, power)
             turn.state = replace(turn.state, watch=replace(turn.state.watch, switched=True))
         return
     _count_unbidden(turn, observation)
@@ -184,7 +199,11 @@ def _look_for_unbidden(turn: Turn, observation: Observation, decision: Decision)
     if now < state.aftermath_until:
         begin_stop(turn, state.last.reason if state.last and state.last.reason else EndReason.USER)
     elif armed:
-        adopt(turn, decision, power)
+        adopt(turn, observation, decision, power)
+
+
+def _charges(readings: Readings) -> bool:
+    return (watts(readings.battery_power) or 0.0) < -QUIET_MARGIN_W
 
 
 def _count_unbidden(turn: Turn, observation: Observation) -> None:
@@ -193,7 +212,9 @@ def _count_unbidden(turn: Turn, observation: Observation) -> None:
     if dispatch is not None:
         reported = dispatch.reported
         running = dispatch.usable and dispatch.value != 0
-        running = running and not (tells(readings) and quiet(readings))
+        # A house that draws as much hides a dispatch; soon after a stop that may be ours.
+        ours = turn.now.mono < turn.state.aftermath_until and not _charges(readings)
+        running = running and (ours or not (tells(readings) and quiet(readings)))
     else:
         battery = readings.battery_power
         reported = battery.reported if battery is not None else None

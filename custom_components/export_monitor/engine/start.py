@@ -32,6 +32,7 @@ from .stop import begin_stop
 from .turn import Turn
 
 START_DEADLINE_S = 120.0
+ADOPTED_W = 5000.0  # an ordinary household inverter, where its limit is not configured
 SESSION_NAMESPACE = UUID("6f1d4b52-52f7-4c1e-9a53-6c33e5a5b0f1")
 WRITE_ERRORS = {
     WriteKind.POWER: ErrorState.POWER_SET_FAILED,
@@ -69,7 +70,7 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
     if refusal is not None:
         error = REFUSAL_ERRORS.get(refusal)
         if error is not None:
-            turn.raise_error(error, refusal)
+            turn.raise_error(error, refusal, again=True)
         turn.commands.append(Reply(event.request_id, Answer.REFUSED, blocker=refusal, error=error))
         return
     minutes = lease_minutes(observation, decision, power)
@@ -91,7 +92,15 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
         (WriteKind.DURATION, minutes),
         (WriteKind.SWITCH_ON, 0.0),
     )
-    turn.state = replace(state, phase=Phase.STARTING, session=session, stopping=None, unbidden=0)
+    minutes_asked = event.duration_min
+    turn.state = replace(
+        state,
+        phase=Phase.STARTING,
+        session=session,
+        stopping=None,
+        unbidden=0,
+        ends_at=None if minutes_asked is None else turn.now.mono + minutes_asked * 60,
+    )
     number = turn.write(WriteKind.POWER, power)
     turn.state = replace(
         turn.state,
@@ -139,8 +148,8 @@ def continue_start(turn: Turn, event: Answered) -> None:
 
 
 def _fail(turn: Turn, error: ErrorState, detail: str) -> None:
-    turn.raise_error(error, detail)
-    begin_stop(turn, EndReason.START_FAILED, error=error)
+    turn.raise_error(error, detail, again=True)
+    begin_stop(turn, EndReason.START_FAILED, error=error, detail=detail)
 
 
 def _activate(turn: Turn, starting: Starting) -> None:
@@ -163,8 +172,13 @@ def guard_start(turn: Turn) -> None:
         _fail(turn, ErrorState.START_FAILED, "no answer")
 
 
-def adopt(turn: Turn, decision: Decision, power_w: float) -> None:
-    """Guard a discharge that somebody else started; its own timer is left alone."""
+def adopt(turn: Turn, observation: Observation, decision: Decision, power_w: float) -> None:
+    """Guard a discharge that somebody else started; its own timer is left alone.
+
+    What power it was told to give is not known, so the worst case is what the inverter can.
+    """
+    limit = observation.settings.inverter_limit_w or ADOPTED_W
+    power_w = max(power_w, limit)
     session = Session(
         id=str(uuid5(SESSION_NAMESPACE, f"adopted {turn.now.utc.isoformat()}")),
         origin=Origin.ADOPTED,

@@ -91,6 +91,7 @@ class Reply:
     answer: Answer
     blocker: Blocker | None = None
     error: ErrorState | None = None
+    detail: str = ""
     session: Session | None = None
     proof: str | None = None
 
@@ -205,6 +206,8 @@ class Evidence:
     power_at: datetime | None = None
     heard: float | None = None
     """Monotonic time of the newest report of either."""
+    listening: float | None = None
+    """Since when the battery's power is heard without a pause (monotonic s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,9 @@ class State:
     decision: Decision | None = None
     last_soc: float | None = None
     """The last SOC that could be read (%)."""
+    last_reserve: float | None = None
+    ends_at: float | None = None
+    """Monotonic time at which the session ends as asked for: no clock set back extends it."""
     session: Session | None = None
     last: Session | None = None
     starting: Starting | None = None

@@ -11,8 +11,10 @@ from .turn import Turn
 # AlphaESS drops a trigger within 2 s of another (specification page 4), so attempts keep 3 s apart.
 FIRST_WAIT_S = 3.0
 NEXT_WAIT_S = 4.0
-ALARM_AFTER_S = 15.0
+# The alarm is due 15 s after the stop was; the guard looks once a second.
+ALARM_AFTER_S = 14.0
 ALARMED_WAIT_S = 30.0
+CONFLICT_WAIT_S = 8.0
 DEAF_AFTER_S = 5.0
 QUIET_MARGIN_W = 150.0
 PROVING_REPORTS = 2
@@ -26,8 +28,9 @@ def begin_stop(
     reason: EndReason,
     request_id: str | None = None,
     error: ErrorState | None = None,
+    detail: str = "",
 ) -> None:
-    """Begin a stop, or join the one under way; `error` is why a start has failed."""
+    """Begin a stop, or join the one under way; `error` and `detail` say why a start failed."""
     requests = (request_id,) if request_id is not None else ()
     state = turn.state
     if state.stopping is not None:
@@ -49,7 +52,7 @@ def begin_stop(
     )
     if starting is not None:
         answer = Answer.CANCELLED if error is None else Answer.FAILED
-        turn.commands.append(Reply(starting.request_id, answer, error=error))
+        turn.commands.append(Reply(starting.request_id, answer, error=error, detail=detail))
     _attempt(turn, WriteKind.SWITCH_OFF)
 
 
@@ -64,27 +67,30 @@ def pursue_stop(turn: Turn, observation: Observation) -> None:
     evidence = gather(stopping.evidence, observation, stopping.since.utc, turn.now.mono)
     stopping = replace(stopping, evidence=evidence)
     turn.state = replace(turn.state, stopping=stopping)
-    proof = proven(evidence, observation.readings, turn.now.mono - stopping.since.mono)
+    proof = proven(evidence, observation.readings, turn.now.mono)
     if proof is not None:
         finish(turn, proof)
         return
     waited = turn.now.mono - stopping.last_attempt
     regained = stopping.deaf and evidence.heard != heard_before
-    if waited >= _wait(stopping) or (regained and waited >= FIRST_WAIT_S):
+    if waited >= _wait(stopping, observation.readings) or (regained and waited >= FIRST_WAIT_S):
         _next_attempt(turn, observation, stopping)
     if turn.now.mono - stopping.since.mono >= ALARM_AFTER_S and not stopping.alarmed:
         _alarm(turn)
 
 
-def _wait(stopping: Stopping) -> float:
+def _wait(stopping: Stopping, readings: Readings) -> float:
     if stopping.alarmed:
         return ALARMED_WAIT_S
+    if readings.conflicts and stopping.attempts <= 1:
+        return CONFLICT_WAIT_S  # the full reset would end the user's own mode too
     return FIRST_WAIT_S if stopping.attempts <= 1 else NEXT_WAIT_S
 
 
 def _next_attempt(turn: Turn, observation: Observation, stopping: Stopping) -> None:
     """Try what can still have an effect: a switch that reads off stops nothing by going off."""
-    if not observation.settings.fallback_stop:
+    smother = stopping.alarmed and stopping.attempts % 2 == 0
+    if not observation.settings.fallback_stop or smother:
         turn.write(WriteKind.SMOTHER)
         _attempt(turn, WriteKind.SWITCH_OFF)
     elif observation.readings.switch.on and stopping.attempts % 2 == 0:
@@ -146,7 +152,14 @@ def gather(
         and _is_new(power.reported, evidence.power_at, newer_than)
     ):
         count = evidence.quiet_reports + 1 if quiet(readings) else 0
-        evidence = replace(evidence, quiet_reports=count, power_at=power.reported, heard=mono)
+        paused = evidence.heard is None or mono - evidence.heard > DEAF_AFTER_S
+        evidence = replace(
+            evidence,
+            quiet_reports=count,
+            power_at=power.reported,
+            heard=mono,
+            listening=mono if paused or evidence.listening is None else evidence.listening,
+        )
     return evidence
 
 
@@ -173,7 +186,7 @@ def tells(readings: Readings) -> bool:
     )
 
 
-def proven(evidence: Evidence, readings: Readings, elapsed_s: float) -> str | None:
+def proven(evidence: Evidence, readings: Readings, mono: float) -> str | None:
     """Return what proves the stop, None while nothing does.
 
     An armed dispatch outweighs a quiet battery: a house that draws as much as the dispatch would
@@ -188,11 +201,25 @@ def proven(evidence: Evidence, readings: Readings, elapsed_s: float) -> str | No
             evidence.dispatch_reports > 0 and quiet_battery
         ):
             return "dispatch"
-        unheard = evidence.dispatch_at is None and elapsed_s >= DISPATCH_SILENT_S
-        return "battery_power" if unheard and quiet_battery else None
+        return (
+            "battery_power" if quiet_battery and _dispatch_gone(evidence, mono) else None
+        )
     if tells(readings):
         return "battery_power" if quiet_battery else None
     return "switch" if readings.switch.on is False else None
+
+
+def _dispatch_gone(evidence: Evidence, mono: float) -> bool:
+    """Whether the dispatch read-back says nothing while the battery's power is heard.
+
+    After a lost link the power is polled again before the dispatch, so the silence counts only
+    from then on.
+    """
+    return (
+        evidence.dispatch_at is None
+        and evidence.listening is not None
+        and mono - evidence.listening >= DISPATCH_SILENT_S
+    )
 
 
 def finish(turn: Turn, proof: str) -> None:
@@ -209,6 +236,7 @@ def finish(turn: Turn, proof: str) -> None:
         turn.state,
         phase=Phase.IDLE,
         session=None,
+        ends_at=None,
         last=session or state.last,
         lease=None,
         stopping=None,

@@ -22,9 +22,9 @@ class Turn:
         self.commands.append(Write(number, self.state.epoch, kind, value))
         return number
 
-    def raise_error(self, error: ErrorState, detail: str = "") -> None:
-        """Raise an error unless it stands already."""
-        if error not in self.state.faults:
+    def raise_error(self, error: ErrorState, detail: str = "", *, again: bool = False) -> None:
+        """Raise an error; one that stands already only where it has happened `again`."""
+        if again or error not in self.state.faults:
             self.state = replace(self.state, faults=self.state.faults | {error})
             self.commands.append(Raise(error, detail))
 

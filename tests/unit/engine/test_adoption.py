@@ -93,10 +93,10 @@ def test_without_a_dispatch_sensor_a_discharging_battery_alone_is_the_houses_own
     assert world.phase is Phase.IDLE
 
 
-def test_a_switch_on_where_no_power_is_known_counts_at_the_target() -> None:
+def test_a_switch_on_where_no_power_is_known_counts_at_what_an_inverter_can() -> None:
     world = _foreign(by_switch=True, absent={"battery", "grid"}).run(1)
     assert world.state.session is not None
-    assert world.state.session.power_w == 3000.0
+    assert world.state.session.power_w == world.settings.inverter_limit_w
 
 
 def test_an_armed_dispatch_that_was_only_passing_is_forgotten() -> None:

@@ -143,13 +143,12 @@ def test_a_clock_that_jumped_over_the_restart_leaves_a_guarded_session(clock: fl
     assert world.exported <= 5.0
 
 
-def test_errors_and_hysteresis_are_found_out_anew() -> None:
+def test_an_error_that_only_a_good_start_clears_stands_through_a_restart() -> None:
     world = World(failing={WriteKind.POWER}).settle()
     world.request()
     world.run(20)
     state = resume(world.state, world.now, instant(0))
-    assert state.faults == frozenset()
-    assert state.cooldown_until == 0.0
+    assert state.faults == {ErrorState.POWER_SET_FAILED}
     assert state.epoch > world.state.epoch
 
 
