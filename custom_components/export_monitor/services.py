@@ -15,6 +15,7 @@ import voluptuous as vol
 from . import actions
 from .const import DOMAIN
 from .coordinator import ExportMonitorConfigEntry, Runtime
+from .formats import as_number
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_POWER = "power_w"
@@ -23,14 +24,14 @@ ATTR_DURATION = "duration_minutes"
 ATTR_REASON = "reason"
 
 _ENTRY = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
-# Far above any battery, and small enough to reckon with.
-_POSITIVE = vol.All(vol.Coerce(float), vol.Range(min=0, max=1e6, min_included=False))
+LARGEST = 1e6  # far above any battery, and small enough to reckon with
 START_SCHEMA = vol.Schema(
     {
         **_ENTRY,
-        vol.Optional(ATTR_POWER): _POSITIVE,
-        vol.Optional(ATTR_ENERGY): _POSITIVE,
-        vol.Optional(ATTR_DURATION): _POSITIVE,
+        # Judged in `_limit`, whose refusals are translated.
+        vol.Optional(ATTR_POWER): object,
+        vol.Optional(ATTR_ENERGY): object,
+        vol.Optional(ATTR_DURATION): object,
     }
 )
 STOP_SCHEMA = vol.Schema({**_ENTRY, vol.Optional(ATTR_REASON): cv.string})
@@ -59,6 +60,17 @@ def _runtime(call: ServiceCall) -> Runtime:
     return entry.runtime_data
 
 
+def _limit(call: ServiceCall, field: str) -> float | None:
+    """Return a limit that the caller gives; it must be a number above 0."""
+    given = call.data.get(field)
+    if given is None:
+        return None
+    value = as_number(given)
+    if value is None or not 0 < value <= LARGEST:
+        raise _error("invalid_limit", field=field, value=str(given))
+    return value
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the services."""
@@ -66,9 +78,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async def start_discharge(call: ServiceCall) -> ServiceResponse:
         return await actions.start(
             _runtime(call),
-            power_w=call.data.get(ATTR_POWER),
-            energy_kwh=call.data.get(ATTR_ENERGY),
-            duration_min=call.data.get(ATTR_DURATION),
+            power_w=_limit(call, ATTR_POWER),
+            energy_kwh=_limit(call, ATTR_ENERGY),
+            duration_min=_limit(call, ATTR_DURATION),
         )
 
     async def stop_discharge(call: ServiceCall) -> ServiceResponse:

@@ -68,8 +68,9 @@ async def test_start_answers_with_its_session_and_stop_with_its_proof(ready: Hou
 @pytest.mark.parametrize("field", ["power_w", "energy_kwh", "duration_minutes"])
 @pytest.mark.parametrize("value", [0, -1, "much"])
 async def test_limits_that_are_none_are_refused(ready: House, field: str, value: Any) -> None:  # noqa: ANN401
-    with pytest.raises(vol.Invalid):
+    with pytest.raises(ServiceValidationError) as refused:
         await ready.call("start_discharge", **{field: value})
+    assert refused.value.translation_key == "invalid_limit"
     assert not ready.calls
 
 

@@ -201,9 +201,7 @@ def proven(evidence: Evidence, readings: Readings, mono: float) -> str | None:
             evidence.dispatch_reports > 0 and quiet_battery
         ):
             return "dispatch"
-        return (
-            "battery_power" if quiet_battery and _dispatch_gone(evidence, mono) else None
-        )
+        return "battery_power" if quiet_battery and _dispatch_gone(evidence, mono) else None
     if tells(readings):
         return "battery_power" if quiet_battery else None
     return "switch" if readings.switch.on is False else None

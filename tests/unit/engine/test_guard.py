@@ -57,6 +57,14 @@ def test_a_requested_energy_ends_it_at_its_target() -> None:
     assert world.ended[-1].exported_kwh == pytest.approx(world.exported, abs=0.011)
 
 
+def test_a_clock_set_back_does_not_extend_a_requested_duration() -> None:
+    world = World().discharging(duration_min=5.0).run(60)
+    began = world.second
+    world.clock_offset = timedelta(hours=-1)
+    assert _end(world) is EndReason.PLANNED_END
+    assert world.second - began <= 300
+
+
 def test_a_requested_duration_ends_it_as_planned() -> None:
     world = World().discharging(duration_min=10.0)
     assert _end(world) is EndReason.PLANNED_END
