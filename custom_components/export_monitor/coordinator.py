@@ -111,7 +111,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         self.validation = validation
         self.circuits = (update_circuit, battery_circuit)
         self._update_circuit = update_circuit
-        self._reachable: bool | None = None
+        self._was_complete: bool | None = None
         self._polled_once = False
         self._began = control.now().mono
 
@@ -146,23 +146,20 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 self.staleness.mark_update()
             elif not self.control.awaiting_reports:
                 self._update_circuit.record_failure()
-            if not self.control.awaiting_reports:
-                self._log_change()
+            self._log_change()
         elif self._polled_once and not self.discharge_active:
             return self.data
         self._polled_once = True
         return self._snapshot()
 
     def _log_change(self) -> None:
-        reachable = self.control.state.watch.incomplete is None
-        if reachable is not self._reachable:
-            if not reachable:
-                _LOGGER.warning(
-                    "Required data is missing, stale or invalid; no start until it is back"
-                )
-            elif self._reachable is not None:
-                _LOGGER.info("Required data is complete again")
-            self._reachable = reachable
+        """Say once that data is gone and once that it is back; waiting at start-up is neither."""
+        complete = self.control.state.watch.incomplete is None
+        if self._was_complete and not complete:
+            _LOGGER.warning("Required data is missing, stale or invalid; no start until it is back")
+        elif complete and self._was_complete is False:
+            _LOGGER.info("Required data is complete again")
+        self._was_complete = complete
 
     def _snapshot(self) -> Snapshot:
         state = self.control.state

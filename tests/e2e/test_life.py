@@ -91,6 +91,7 @@ async def test_a_refusal_is_a_sentence_that_says_what_to_do(world: World) -> Non
     await world.discharge()
     await refused("a second start", "start_discharge")
     await world.act("stop_discharge")
+    await world.package_rests()  # a full reset would end the other mode too
     await world.client.call("input_boolean", "turn_on", entity_id=OTHER_MODE)
     await refused("another mode in the way", "start_discharge")
     assert (await world.client.wait_for(OTHER_MODE, lambda _: True)).state == "on"

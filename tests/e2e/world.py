@@ -79,8 +79,7 @@ class World:
         )
         if (await self.simulator.truth())["dispatch_active"]:
             await self.client.call(DOMAIN, "stop_discharge")
-        # The package is deaf while it still deals with the last change of a mode.
-        await until(self.client.states, _package_rests, 10)
+        await self.package_rests()
         if not (await self.act("calculate_discharge"))["can_start"]:
             # After a lost link the meters are read at their next minute, and the circuit of the
             # updates stays open for another; that it heals by itself is shown by other tests.
@@ -90,6 +89,10 @@ class World:
             )
             await until(lambda: self.act("calculate_discharge"), lambda plan: plan["can_start"], 60)
         await self.client.wait_for(HEALTH, "Healthy", 30)
+
+    async def package_rests(self) -> None:
+        """Wait until the package has dealt with the last change of a mode: it is deaf till then."""
+        await until(self.client.states, _package_rests, 30)
 
     async def status(self) -> EntityState:
         """Return the discharge's status, with its session in the attributes."""
