@@ -91,9 +91,9 @@ def _next_attempt(turn: Turn, observation: Observation, stopping: Stopping) -> N
     """Try what can still have an effect: a switch that reads off stops nothing by going off."""
     if stopping.alarmed or not observation.settings.fallback_stop:
         turn.write(WriteKind.SMOTHER)  # the fallback may be what fails
-    if not observation.settings.fallback_stop:
-        _attempt(turn, WriteKind.SWITCH_OFF)
-    elif observation.readings.switch.on and stopping.attempts % 2 == 0:
+    if not observation.settings.fallback_stop or (
+        observation.readings.switch.on and stopping.attempts % 2 == 0
+    ):
         _attempt(turn, WriteKind.SWITCH_OFF)
     else:
         _attempt(turn, WriteKind.FALLBACK_STOP)
