@@ -124,10 +124,8 @@ async def _check(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: 
     )
     session = await client.call(DOMAIN, "start_discharge", answer=True)
     timeline.say(f"discharge {session['session_id']} is running")
-    writes = [w for w in await house.writes() if w["address"] == DISPATCH_START]
-    if not any(w["values"][0] == 1 for w in writes):
-        raise CheckFailedError("no dispatch was written to the inverter")
-    timeline.say(f"the inverter's dispatch registers were written: {writes[-1]['values']}")
+    written = await _dispatch_written(house)
+    timeline.say(f"the inverter's dispatch registers were written: {written}")
     first = (await client.state(DAILY_COUNTERS[0])) or before
     await _watch(hass, house, timeline, before["exported_kwh"])
     status = await client.wait_for("sensor.export_monitor_discharge_status", "Complete", 20)
@@ -142,6 +140,18 @@ async def _check(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: 
     timeline.say(f"the export counter has risen to {last.number:.2f} kWh")
     health = await client.wait_for("sensor.export_monitor_system_health", "Healthy", 30)
     timeline.say(f"system health: {health.state}")
+
+
+async def _dispatch_written(house: SimulatorProcess) -> list[int]:
+    """Return the registers of the dispatch once it is armed; the package may take some seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for write in await house.writes():
+            values: list[int] = write["values"]
+            if write["address"] == DISPATCH_START and values[0] == 1:
+                return values
+        await asyncio.sleep(0.1)
+    raise CheckFailedError("no dispatch was written to the inverter")
 
 
 async def _watch(
