@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -25,6 +26,7 @@ from simulator.demo import (
     HOUR,
     MARGIN_KWH,
     METER_STEP_KWH,
+    POWER_W,
     CheckFailedError,
     Timeline,
     ready,
@@ -46,7 +48,15 @@ COLOURS = 256  # what a picture of a user interface gets by with
 MARGIN = 24
 TITLE = 96  # of a dialog, and a little of what is above it
 MID_S = 60.0
+METER_S = 62.0  # the package reads its meters once a minute
+HISTORY_S = 30.0  # for the graphs of a house at rest
+# Seconds of a minute: before the first the graphs cut the label of that minute off; a discharge
+# that starts at the second is in its middle when they do not.
+LABELS_FIT_S = 36.0
+START_S = 28.0
 STATUS = "sensor.export_monitor_discharge_status"
+EXPORTED = "sensor.export_monitor_exported_today"
+TARGET = "number.export_monitor_target_export"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What keeps a browser on a machine without display, graphics and network quiet.
 FLAGS = (
@@ -109,9 +119,9 @@ class Album:
         buttons = page.locator("dialog-data-entry-flow")
         for number, step in enumerate(STEPS, start=1):
             await self._arrive_at(page, step)
-            submit = buttons.get_by_role("button", name="Submit")
-            await self._dialog(page, submit, f"config-flow-{number}-{step}")
-            await submit.click()
+            onwards = buttons.get_by_role("button", name=re.compile("Next|Submit"))
+            await self._dialog(page, onwards, f"config-flow-{number}-{step}")
+            await onwards.click()
         await page.locator("step-flow-create-entry").wait_for()
         await page.wait_for_timeout(500)
         finish = buttons.get_by_role("button", name=re.compile("Skip and finish|Finish"))
@@ -159,29 +169,49 @@ class Album:
         await page.context.close()
 
 
+async def _until_second(second: float) -> None:
+    """Wait for a second of the minute."""
+    await asyncio.sleep((second - time.time()) % 60.0)
+
+
+async def _target(hass: HomeAssistantProcess, watts: float, status: str) -> None:
+    await hass.client.call("number", "set_value", entity_id=TARGET, value=watts)
+    await hass.client.wait_for(STATUS, status, 30)
+
+
 async def _pictures(
     hass: HomeAssistantProcess, browser: Browser, folder: Path, timeline: Timeline
 ) -> None:
-    """Take all of them: the flow first, then a discharge from beginning to end."""
+    """Take all of them: a discharge from beginning to end, then the flow that sets it up.
+
+    In this order, so that no figure of a second entry is in the graphs.
+    """
     exported = await ready(hass, timeline)
     album = Album(hass, browser, folder)
-    await album.config_flow()
-    timeline.say("the config flow is in the pictures")
-    for entry in await hass.client.entries(DOMAIN):
-        await hass.client.remove_entry(entry["entry_id"])
     limit = exported + MARGIN_KWH + ALLOWANCE_KWH + METER_STEP_KWH
     await set_up(hass, fixed_limit=round(limit, 2))
     await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
+    await _target(hass, 0, "Idle")
+    await asyncio.sleep(HISTORY_S)
+    await _until_second(LABELS_FIT_S)
     await album.dashboard("dashboard-idle")
+    await _target(hass, POWER_W, "Needed")
+    await _until_second(START_S)
     await hass.client.call(DOMAIN, "start_discharge")
     timeline.say("a discharge runs")
     await asyncio.sleep(MID_S)
+    await hass.client.wait_for(EXPORTED, lambda state: state.number > exported, METER_S)
     await album.dashboard("dashboard-discharging")
     await album.dashboard("dashboard-discharging-dark", dark=True)
     await hass.client.wait_for(STATUS, "Complete", 180)
-    await asyncio.sleep(5)  # a little of the time after it belongs into the graphs
+    await asyncio.sleep(METER_S)  # then the export counter shows all of it
+    await _until_second(LABELS_FIT_S)
     await album.dashboard("dashboard-complete")
     await album.dashboard("dashboard-complete-dark", dark=True)
+    timeline.say("the discharge is in the pictures")
+    for entry in await hass.client.entries(DOMAIN):
+        await hass.client.remove_entry(entry["entry_id"])
+    await album.config_flow()
 
 
 async def run(folder: Path) -> None:

@@ -13,81 +13,53 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import AbortFlow
-from homeassistant.helpers.selector import (
-    BooleanSelector,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    TextSelector,
-)
-from homeassistant.util import slugify
+from homeassistant.util import dt as dt_util, slugify
 import voluptuous as vol
 
 from . import const
-from .flow_schema import (
-    BATTERY,
-    FIRST_SETTINGS,
-    FORECAST,
+from .coordinator import Runtime
+from .flow_answers import (
     FORECAST_BASES,
-    LIMITS,
-    SENSORS,
-    TIMING,
-    WIRING,
     Errors,
-    Number,
-    Refusal,
-    Role,
-    entity_fields,
-    number_fields,
+    chosen_targets,
+    needs_whole_day,
+    notify_targets,
     proposals,
     refused_entities,
     refused_limits,
     refused_numbers,
+    refused_targets,
     refused_timing,
     sign_contradicted,
+)
+from .flow_forms import (
+    CONF_NAME,
+    alerts_schema,
+    entity_fields,
+    limits_schema,
+    number_fields,
+    sensors_schema,
+    user_schema,
+)
+from .flow_schema import (
+    BATTERY,
+    EXPORT_COUNTER,
+    FIRST_SETTINGS,
+    FORECAST,
+    LIMITS,
+    SENSORS,
+    TIMING,
+    WIRING,
+    Number,
+    Refusal,
+    Role,
 )
 from .models import Basis
 from .presets import ALPHAESS, GENERIC, PRESETS, Preset
 from .settings import merged, preset_of
-from .sources import entity_ids
-
-CONF_NAME = "name"
+from .wiring import entity_ids
 
 type Answers = Mapping[str, Any]
-
-
-def _choice(key: str, options: Iterable[str]) -> SelectSelector:
-    """Return a choice whose options are translated under its key."""
-    return SelectSelector(
-        SelectSelectorConfig(
-            options=list(options), translation_key=key, mode=SelectSelectorMode.DROPDOWN
-        )
-    )
-
-
-def _defaulted(key: str) -> vol.Required:
-    """Return a field that is never empty."""
-    return vol.Required(key, default=const.DEFAULTS[key])
-
-
-def _sensors_schema() -> vol.Schema:
-    signs = (const.SIGN_DISCHARGE_POSITIVE, const.SIGN_CHARGE_POSITIVE)
-    fields: dict[vol.Marker, object] = {}
-    for role in SENSORS:
-        fields |= entity_fields((role,))
-        if role.key == const.CONF_BATTERY_POWER:
-            sign = _defaulted(const.CONF_BATTERY_POWER_SIGN)
-            fields[sign] = _choice(const.CONF_BATTERY_POWER_SIGN, signs)
-        elif role.key == const.CONF_RESERVE_SOC:
-            fields[_defaulted(const.CONF_OBSERVE_RESERVE)] = BooleanSelector()
-    return vol.Schema(fields)
-
-
-def _limits_schema() -> vol.Schema:
-    basis: dict[vol.Marker, object] = {
-        _defaulted(const.CONF_BASIS): _choice(const.CONF_BASIS, Basis)
-    }
-    return vol.Schema({**basis, **number_fields(LIMITS)})
 
 
 def _limits(answers: Answers) -> dict[str, Any]:
@@ -109,13 +81,15 @@ def _form(
     schema: vol.Schema,
     shown: Mapping[str, object],
     errors: Errors | None = None,
+    *,
+    last: bool = False,
 ) -> ConfigFlowResult:
-    """Show a form, filled with what is proposed or was typed."""
+    """Show a form, filled with what is proposed or was typed; the button tells the last one."""
     filled = flow.add_suggested_values_to_schema(
         schema,  # type: ignore[arg-type]  # the newest end aliases voluptuous
         shown,
     )
-    return flow.async_show_form(step_id=step_id, data_schema=filled, errors=errors)
+    return flow.async_show_form(step_id=step_id, data_schema=filled, errors=errors, last_step=last)
 
 
 class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
@@ -130,6 +104,7 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         self._title = const.NAME
         self._before: Mapping[str, object] = {}
         self._wiring: dict[str, object] = {}
+        self._settings: dict[str, Any] = {}
 
     @staticmethod
     @callback
@@ -143,13 +118,7 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         """Ask for the kind of battery, and for a name from the second entry on."""
         entries = self._async_current_entries()
         found = proposals(self.hass, ALPHAESS, BATTERY[:1])
-        fields: dict[vol.Marker, object] = {
-            vol.Required(const.CONF_PRESET, default=(ALPHAESS if found else GENERIC).key): _choice(
-                const.CONF_PRESET, PRESETS
-            )
-        }
-        if entries:
-            fields[vol.Optional(CONF_NAME)] = TextSelector()
+        schema = user_schema((ALPHAESS if found else GENERIC).key, named=bool(entries))
         errors: Errors = {}
         if user_input is not None:
             name = str(user_input.get(CONF_NAME, "")).strip()
@@ -161,7 +130,7 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
                 self._preset = PRESETS[user_input[const.CONF_PRESET]]
                 self._title = name or const.NAME
                 return await self.async_step_battery()
-        return _form(self, "user", vol.Schema(fields), user_input or {}, errors)
+        return _form(self, "user", schema, user_input or {}, errors)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -192,7 +161,7 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for what measures the house."""
-        schema = _sensors_schema()
+        schema = sensors_schema()
         sign, observe = const.CONF_BATTERY_POWER_SIGN, const.CONF_OBSERVE_RESERVE
         if user_input is None:
             kept = {key: self._before[key] for key in (sign, observe) if key in self._before}
@@ -212,16 +181,17 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
     ) -> ConfigFlowResult:
         """Ask for the PV forecast, which only some bases need."""
         schema = vol.Schema(entity_fields(FORECAST))
+        last = self.source == SOURCE_RECONFIGURE
         if user_input is None:
-            return _form(self, "forecast", schema, self._proposed(FORECAST))
+            return _form(self, "forecast", schema, self._proposed(FORECAST), last=last)
         errors = self._refused(FORECAST, user_input)
         in_use = self._before.get(const.CONF_BASIS) in FORECAST_BASES
         if in_use and not user_input.get(const.CONF_FORECAST_TODAY):
             errors[const.CONF_FORECAST_TODAY] = Refusal.FORECAST_IN_USE
         if errors:
-            return _form(self, "forecast", schema, user_input, errors)
+            return _form(self, "forecast", schema, user_input, errors, last=last)
         self._take(user_input)
-        if self.source == SOURCE_RECONFIGURE:
+        if last:
             return self._rewire()
         return await self.async_step_limits()
 
@@ -231,15 +201,27 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
             first: dict[str, object] = {**const.DEFAULTS, **FIRST_SETTINGS}
             if const.CONF_FORECAST_TODAY not in self._wiring:
                 first[const.CONF_BASIS] = Basis.GENERATED
-            return _form(self, "limits", _limits_schema(), first)
+            return _form(self, "limits", limits_schema(), first, last=True)
         errors = _limit_errors(self.hass, self._wiring, user_input)
         if errors:
-            return _form(self, "limits", _limits_schema(), user_input, errors)
-        return self.async_create_entry(
-            title=self._title,
-            data={const.CONF_PRESET: self._preset.key, **self._wiring},
-            options=_limits(user_input),
-        )
+            return _form(self, "limits", limits_schema(), user_input, errors, last=True)
+        self._settings = _limits(user_input)
+        if needs_whole_day({**self._wiring, **self._settings}):
+            return await self.async_step_first_day()
+        return self._create()
+
+    async def async_step_first_day(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that nothing starts before midnight, while another counter can still be chosen."""
+        schema = vol.Schema(entity_fields((EXPORT_COUNTER,)))
+        if user_input is None:
+            return _form(self, "first_day", schema, self._wiring, last=True)
+        errors = self._refused((EXPORT_COUNTER,), user_input)
+        if errors:
+            return _form(self, "first_day", schema, user_input, errors, last=True)
+        self._take(user_input)
+        return self._create()
 
     def _proposed(self, roles: tuple[Role, ...]) -> dict[str, object]:
         """Return what roles begin with: the entry's own entities, else what the patterns find.
@@ -257,12 +239,21 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         return proposals(self.hass, self._preset, roles) | own
 
     def _refused(self, roles: tuple[Role, ...], answers: Answers) -> Errors:
-        taken = [each for key in self._wiring for each in entity_ids(self._wiring, key)]
+        own = {role.key for role in roles}
+        others = [key for key in self._wiring if key not in own]
+        taken = [each for key in others for each in entity_ids(self._wiring, key)]
         return refused_entities(self.hass, roles, answers, taken)
 
     def _take(self, answers: Answers) -> None:
         """Keep a form's answers; what was left empty is not stored."""
         self._wiring |= {key: value for key, value in answers.items() if value not in ("", [])}
+
+    def _create(self) -> ConfigFlowResult:
+        return self.async_create_entry(
+            title=self._title,
+            data={const.CONF_PRESET: self._preset.key, **self._wiring},
+            options=self._settings,
+        )
 
     async def _claim(self, switch: str) -> None:
         """Abort where another entry commands the same battery; those of 1.x have no unique id."""
@@ -294,9 +285,13 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
 class ExportMonitorOptionsFlow(OptionsFlow):
     """Changes settings; the entry's update listener applies them."""
 
+    def __init__(self) -> None:
+        """Start without any answer."""
+        self._settings: dict[str, Any] = {}
+
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Offer the two groups of settings."""
-        return self.async_show_menu(step_id="init", menu_options=["limits", "timing"])
+        """Offer the groups of settings."""
+        return self.async_show_menu(step_id="init", menu_options=["limits", "timing", "alerts"])
 
     async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change what may be exported."""
@@ -305,8 +300,19 @@ class ExportMonitorOptionsFlow(OptionsFlow):
         if user_input is not None:
             errors = _limit_errors(self.hass, config, user_input)
             if not errors:
-                return self._store(_limits(user_input))
-        return _form(self, "limits", _limits_schema(), user_input or config, errors)
+                self._settings = _limits(user_input)
+                if self._makes_wait(config):
+                    return await self.async_step_first_day()
+                return self._store()
+        return _form(self, "limits", limits_schema(), user_input or config, errors, last=True)
+
+    async def async_step_first_day(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that with the new basis nothing starts before midnight."""
+        if user_input is None:
+            return _form(self, "first_day", vol.Schema({}), {}, last=True)
+        return self._store()
 
     async def async_step_timing(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change how often to look, how long to wait, and how long a discharge may run alone."""
@@ -317,9 +323,32 @@ class ExportMonitorOptionsFlow(OptionsFlow):
                 self.hass, {**config, **user_input}
             )
             if not errors:
-                return self._store(_figures(TIMING, user_input))
+                self._settings = _figures(TIMING, user_input)
+                return self._store()
         schema = vol.Schema(number_fields(TIMING))
-        return _form(self, "timing", schema, user_input or config, errors)
+        return _form(self, "timing", schema, user_input or config, errors, last=True)
 
-    def _store(self, settings: Answers) -> ConfigFlowResult:
-        return self.async_create_entry(data={**self.config_entry.options, **settings})
+    async def async_step_alerts(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change who is told of what must not be missed."""
+        errors: Errors = {}
+        if user_input is not None:
+            errors = refused_targets(user_input)
+            if not errors:
+                self._settings = {const.CONF_NOTIFY_TARGETS: chosen_targets(user_input)}
+                return self._store()
+        schema = alerts_schema(notify_targets(self.hass))
+        shown = merged(self.config_entry) if user_input is None else user_input
+        return _form(self, "alerts", schema, shown, errors, last=True)
+
+    def _makes_wait(self, config: Answers) -> bool:
+        """Tell whether the new limits need a morning that the export counter has not seen."""
+        entry = self.config_entry
+        if needs_whole_day(config) or not needs_whole_day({**config, **self._settings}):
+            return False
+        if entry.state is not ConfigEntryState.LOADED:
+            return False
+        runtime: Runtime = entry.runtime_data
+        return runtime.control.state.meter.counter.partial(dt_util.utcnow())
+
+    def _store(self) -> ConfigFlowResult:
+        return self.async_create_entry(data={**self.config_entry.options, **self._settings})

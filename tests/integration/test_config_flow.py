@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -26,6 +27,11 @@ CUTOFF = "input_number.alphaess_helper_force_discharging_cutoff_soc"
 
 type Answers = dict[str, Any]
 
+LIFETIME_EXPORT = "sensor.alphaess_total_energy_feed_to_grid_meter"
+DAILY_EXPORT = "sensor.alphaess_today_s_energy_feed_to_grid_meter"
+DAILY_PV = "sensor.alphaess_today_s_energy_from_pv"
+PHONE = "notify.mobile_app_phone"
+
 LIMIT_ANSWERS: Answers = {
     const.CONF_BASIS: "forecast",
     const.CONF_TARGET_EXPORT: 3000,
@@ -35,6 +41,7 @@ LIMIT_ANSWERS: Answers = {
     const.CONF_BATTERY_CAPACITY: 10,
     const.CONF_HOUSE_LOAD_DAY: 8,
 }
+FIXED_ANSWERS = LIMIT_ANSWERS | {const.CONF_BASIS: "fixed", const.CONF_FIXED_LIMIT: 5}
 TIMING_ANSWERS: Answers = {
     const.CONF_SCAN_INTERVAL: 20,
     const.CONF_STALE_AFTER: 60,
@@ -495,6 +502,97 @@ async def test_a_sign_is_refused_only_where_the_figures_leave_no_doubt(
     assert result["step_id"] == "forecast"
 
 
+# What a form says about what comes after it
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_the_button_says_next_until_the_last_form(hass: HomeAssistant, home: Home) -> None:
+    result = await begin(hass)
+    for step, answers in (
+        ("user", {const.CONF_PRESET: "alphaess"}),
+        ("battery", home.battery),
+        ("sensors", home.sensors),
+        ("forecast", home.forecast),
+    ):
+        assert (result["step_id"], result["last_step"]) == (step, False)
+        result = await answer(hass, result, answers)
+    assert (result["step_id"], result["last_step"]) == ("limits", True)
+    result = await answer(hass, result, LIMIT_ANSWERS | {const.CONF_MIN_SOC: 101})
+    assert result["last_step"] is True, "a refusal changes nothing about it"
+
+
+async def test_the_forecast_is_the_last_form_of_reconfiguring(
+    hass: HomeAssistant, home: Home
+) -> None:
+    result = await entry_of(home, options=LIMIT_ANSWERS).start_reconfigure_flow(hass)
+    for answers in (home.battery, home.sensors):
+        assert result["last_step"] is False
+        result = await answer(hass, result, answers)
+    for _ in range(2):
+        assert (result["step_id"], result["last_step"]) == ("forecast", True)
+        result = await answer(hass, result, {})
+
+
+# The first day of a lifetime counter
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_a_fixed_limit_on_a_lifetime_counter_is_told_to_begin_tomorrow(
+    hass: HomeAssistant, home: Home
+) -> None:
+    result = await answer(hass, await reach(hass, home, "limits"), FIXED_ANSWERS)
+    assert (result["step_id"], result["last_step"]) == ("first_day", True)
+    assert shown(result) == {const.CONF_EXPORT_ENERGY: LIFETIME_EXPORT}
+    result = await answer(hass, result, shown(result))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"][const.CONF_EXPORT_ENERGY] == LIFETIME_EXPORT
+    assert result["options"][const.CONF_FIXED_LIMIT] == 5
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_who_wants_to_begin_today_chooses_the_counter_of_the_day(
+    hass: HomeAssistant, home: Home
+) -> None:
+    result = await answer(hass, await reach(hass, home, "limits"), FIXED_ANSWERS)
+    for wrong, refusal in (
+        ({}, Refusal.REQUIRED),
+        ({const.CONF_EXPORT_ENERGY: "sensor.alphaess_power_grid"}, Refusal.DUPLICATE),
+        ({const.CONF_EXPORT_ENERGY: "sensor.sun_next_dawn"}, Refusal.NOT_FOUND),
+    ):
+        result = await answer(hass, result, wrong)
+        assert result["errors"] == {const.CONF_EXPORT_ENERGY: refusal}
+        assert shown(result) == wrong
+    result = await answer(hass, result, {const.CONF_EXPORT_ENERGY: DAILY_EXPORT})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == home.wiring | {
+        const.CONF_EXPORT_ENERGY: DAILY_EXPORT,
+        const.CONF_BATTERY_POWER_SIGN: const.SIGN_DISCHARGE_POSITIVE,
+        const.CONF_OBSERVE_RESERVE: False,
+    }
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("export", "pv", "basis", "told"),
+    [
+        (LIFETIME_EXPORT, "sensor.alphaess_total_energy_from_pv", "forecast", False),
+        (LIFETIME_EXPORT, DAILY_PV, "forecast", True),
+        (DAILY_EXPORT, DAILY_PV, "fixed", False),
+        (DAILY_EXPORT, "sensor.alphaess_total_energy_from_pv", "generated", False),
+    ],
+    ids=["both miss the morning", "PV of the morning counts", "daily", "daily export"],
+)
+async def test_nothing_is_told_of_tomorrow_where_today_is_fine(
+    hass: HomeAssistant, home: Home, export: str, pv: str, basis: str, told: bool
+) -> None:
+    counters = {const.CONF_EXPORT_ENERGY: export, const.CONF_PV_ENERGY: [pv]}
+    result = await answer(hass, await reach(hass, home, "sensors"), home.sensors | counters)
+    result = await answer(hass, result, home.forecast)
+    result = await answer(hass, result, FIXED_ANSWERS | {const.CONF_BASIS: basis})
+    assert (result.get("step_id") == "first_day") is told
+    assert (result["type"] is FlowResultType.CREATE_ENTRY) is not told
+
+
 # One entry a battery
 
 
@@ -562,11 +660,10 @@ async def test_reconfiguring_changes_the_wiring_and_reloads_once(
             const.CONF_BATTERY_POWER_SIGN: const.SIGN_DISCHARGE_POSITIVE,
             const.CONF_OBSERVE_RESERVE: False,
         }
-        daily = "sensor.alphaess_today_s_energy_feed_to_grid_meter"
         without_load = {
             key: value for key, value in home.sensors.items() if key != const.CONF_HOUSE_LOAD
         }
-        result = await answer(hass, result, without_load | {const.CONF_EXPORT_ENERGY: daily})
+        result = await answer(hass, result, without_load | {const.CONF_EXPORT_ENERGY: DAILY_EXPORT})
         assert shown(result) == home.forecast
         result = await answer(hass, result, home.forecast)
         assert result["type"] is FlowResultType.ABORT
@@ -574,7 +671,7 @@ async def test_reconfiguring_changes_the_wiring_and_reloads_once(
         await hass.async_block_till_done()
     assert set_ups == [entry.entry_id] * 2
     assert entry.state is ConfigEntryState.LOADED
-    assert entry.data[const.CONF_EXPORT_ENERGY] == daily
+    assert entry.data[const.CONF_EXPORT_ENERGY] == DAILY_EXPORT
     assert const.CONF_HOUSE_LOAD not in entry.data, "a role left empty is taken away"
     assert entry.options == LIMIT_ANSWERS, "settings stay"
     assert "update listener" not in caplog.text
@@ -663,7 +760,7 @@ async def test_a_forecast_in_use_cannot_be_taken_away(hass: HomeAssistant, home:
 async def options(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> ConfigFlowResult:
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["type"] is FlowResultType.MENU
-    assert result["menu_options"] == ["limits", "timing"]
+    assert result["menu_options"] == ["limits", "timing", "alerts"]
     return await hass.config_entries.options.async_configure(
         result["flow_id"], {"next_step_id": step}
     )
@@ -736,10 +833,114 @@ async def test_options_know_whether_there_is_a_forecast(hass: HomeAssistant, hom
     result = await options(hass, entry, "limits")
     result = await choose(hass, result, LIMIT_ANSWERS)
     assert result["errors"] == {const.CONF_BASIS: Refusal.FORECAST_REQUIRED}
-    fixed = LIMIT_ANSWERS | {const.CONF_BASIS: "fixed", const.CONF_FIXED_LIMIT: 5}
-    result = await choose(hass, result, fixed)
+    result = await choose(hass, result, FIXED_ANSWERS)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options[const.CONF_FIXED_LIMIT] == 5
+
+
+async def test_a_basis_that_must_wait_for_tomorrow_says_so_before_it_is_stored(
+    hass: HomeAssistant, home: Home, freezer: FrozenDateTimeFactory
+) -> None:
+    await hass.config.async_set_time_zone("UTC")
+    freezer.move_to("2026-06-01T12:00:00+00:00")
+    home.show(LIFETIME_EXPORT, 1234.6, "kWh")
+    entry = entry_of(home, options=LIMIT_ANSWERS)
+    await set_up(hass, entry)
+    result = await choose(hass, await options(hass, entry, "limits"), FIXED_ANSWERS)
+    assert (result["step_id"], result["last_step"]) == ("first_day", True)
+    assert entry.options == LIMIT_ANSWERS, "the window can still be closed"
+    result = await choose(hass, result, {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options[const.CONF_BASIS] == "fixed"
+    await hass.async_block_till_done()
+
+    again = FIXED_ANSWERS | {const.CONF_FIXED_LIMIT: 6}
+    result = await choose(hass, await options(hass, entry, "limits"), again)
+    assert result["type"] is FlowResultType.CREATE_ENTRY, "it was said already"
+
+
+async def test_a_basis_is_changed_at_once_where_the_whole_day_was_seen(
+    hass: HomeAssistant, home: Home, freezer: FrozenDateTimeFactory
+) -> None:
+    await hass.config.async_set_time_zone("UTC")
+    freezer.move_to("2026-06-01T00:05:00+00:00")
+    home.show(LIFETIME_EXPORT, 1234.6, "kWh")
+    entry = entry_of(home, options=LIMIT_ANSWERS)
+    await set_up(hass, entry)
+    result = await choose(hass, await options(hass, entry, "limits"), FIXED_ANSWERS)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+# Who is told
+
+
+async def nobody(call: ServiceCall) -> None:
+    """Stand for an action of another integration."""
+
+
+def offered_targets(result: ConfigFlowResult) -> dict[str, str]:
+    schema = result["data_schema"]
+    assert schema is not None
+    [selector] = schema.schema.values()
+    return {each["value"]: each["label"] for each in selector.config["options"]}
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_phones_are_offered_by_name_whether_they_are_entities_or_actions(
+    hass: HomeAssistant, home: Home
+) -> None:
+    home.show("notify.kitchen_display", "unknown", friendly_name="Kitchen display")
+    home.show("notify.both", "unknown", friendly_name="Entity")
+    for action in (
+        "send_message", "persistent_notification", "notify", "mobile_app_old_phone", "both"
+    ):  # fmt: skip
+        hass.services.async_register("notify", action, nobody)
+    result = await options(hass, entry_of(home), "alerts")
+    assert list(offered_targets(result).items()) == [
+        ("notify.both", "Entity (notify.both)"),
+        ("notify.kitchen_display", "Kitchen display (notify.kitchen_display)"),
+        ("notify.mobile_app_old_phone", "Old phone (notify.mobile_app_old_phone)"),
+    ]
+    assert result["last_step"] is True
+
+
+@pytest.mark.usefixtures("unloaded")
+async def test_targets_are_stored_each_once_shown_again_and_taken_away(
+    hass: HomeAssistant, home: Home
+) -> None:
+    entry = entry_of(home, options=LIMIT_ANSWERS)
+    result = await options(hass, entry, "alerts")
+    assert offered_targets(result) == {}
+    assert shown(result) == {}
+    typed = {const.CONF_NOTIFY_TARGETS: [PHONE, f" {PHONE} ", "notify.group"]}
+    result = await choose(hass, result, typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    stored = {const.CONF_NOTIFY_TARGETS: [PHONE, "notify.group"]}
+    assert entry.options == LIMIT_ANSWERS | stored
+    result = await options(hass, entry, "alerts")
+    assert shown(result) == stored
+    await choose(hass, result, {})
+    assert entry.options == LIMIT_ANSWERS | {const.CONF_NOTIFY_TARGETS: []}
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    "wrong",
+    ["phone", "notify", "notify.", "notify.my phone", "notify.Phone!", "light.lamp", "",
+     "notify.a.b", "notify.send_message"],
+)  # fmt: skip
+async def test_what_can_tell_nobody_is_refused_kept_and_can_be_mended(
+    hass: HomeAssistant, home: Home, wrong: str
+) -> None:
+    entry = entry_of(home)
+    result = await options(hass, entry, "alerts")
+    typed = {const.CONF_NOTIFY_TARGETS: [PHONE, wrong]}
+    result = await choose(hass, result, typed)
+    assert result["errors"] == {const.CONF_NOTIFY_TARGETS: Refusal.NOT_A_NOTIFY_TARGET}
+    assert shown(result) == typed
+    result = await choose(hass, result, {const.CONF_NOTIFY_TARGETS: [PHONE]})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 def test_every_refusal_is_provoked_here() -> None:
@@ -751,6 +952,7 @@ def test_every_refusal_is_provoked_here() -> None:
         Refusal.MIN_SOC_BEYOND_CUTOFF,
         Refusal.NAME_REQUIRED,
         Refusal.NAME_TAKEN,
+        Refusal.NOT_A_NOTIFY_TARGET,
     }
     assert provoked | on_their_own == set(Refusal)
 
