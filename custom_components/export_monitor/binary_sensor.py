@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import ExportMonitorConfigEntry, Snapshot
-from .entity import ExportMonitorEntity
+from .entity import Attributes, ExportMonitorEntity
 from .models import ErrorState
 
 PARALLEL_UPDATES = 0
@@ -25,6 +25,19 @@ class SnapshotBinarySensor(BinarySensorEntityDescription):
     """A yes or no of the snapshot."""
 
     is_on_fn: Callable[[Snapshot], bool]
+    attributes_fn: Callable[[Snapshot], Attributes] = lambda _: {}
+
+
+def _data_attributes(snapshot: Snapshot) -> Attributes:
+    entity_id, problem = snapshot.faulty or (None, None)
+    return {
+        "entity_id": entity_id,
+        "problem": problem,
+        "degraded": [
+            {"what": each.what, "why": each.why, "instead": each.instead, "since": each.since}
+            for each in snapshot.degraded
+        ],
+    }
 
 
 BINARY_SENSORS: tuple[SnapshotBinarySensor, ...] = (
@@ -40,6 +53,7 @@ BINARY_SENSORS: tuple[SnapshotBinarySensor, ...] = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=lambda snapshot: not snapshot.complete,
+        attributes_fn=_data_attributes,
     ),
     SnapshotBinarySensor(
         key="over_export",
@@ -75,3 +89,12 @@ class SnapshotBinaryEntity(ExportMonitorEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool:
         return self.entity_description.is_on_fn(self.coordinator.data)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Attributes:
+        return self.entity_description.attributes_fn(self.coordinator.data)
+
+    @override
+    def facts(self) -> object:
+        return (super().facts(), self.extra_state_attributes)

@@ -85,6 +85,17 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Degraded:
+    """Something that works worse than it could, and what is done instead."""
+
+    what: str
+    """The role as the configuration names it, "basis" or "guard"."""
+    why: str
+    instead: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchReading:
     """The battery's discharge switch as it reads now; `on` is None while it cannot be read."""
 
@@ -125,6 +136,28 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """A value that holds for an interval: carbon intensity (g CO2/kWh) or price (currency/kWh)."""
+
+    start: datetime
+    end: datetime
+    value: float
+    index: str | None = None
+    """What the source calls it: "low", "very high"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What an optional source of rates says: slots in order without overlap."""
+
+    slots: tuple[Rate, ...]
+    index: str | None = None
+    """The present index of a source that says no more than that."""
+    cached_since: datetime | None = None
+    """When the source was lost; None while it is live."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """PV to come: slots in order and without overlap, totals of one local day."""
 
@@ -152,6 +185,7 @@ class Readings:
     dispatch_start: Reading | None = None
     reserve_soc: Reading | None = None
     forecast: Forecast | None = None
+    carbon: Rates | None = None
     conflicts: tuple[str, ...] = ()
     """Names of battery modes other than forced discharge that are on."""
     modes_known: bool = True

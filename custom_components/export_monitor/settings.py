@@ -12,7 +12,7 @@ from .error_handler import POLICIES, BreakerPolicy, RetryPolicy
 from .formats import as_number
 from .models import Basis, Settings
 from .presets import GENERIC, PRESETS, Preset
-from .sources import entity_ids, is_daily
+from .wiring import entity_ids, is_daily
 
 # Changing one of these takes effect at the next decision; any other change reloads the entry.
 LIVE_OPTIONS = frozenset(

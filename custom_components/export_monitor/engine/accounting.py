@@ -1,6 +1,7 @@
 """Folds what the sources say into sums, and the sums into a decision."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from ..models import (
     Basis,
@@ -19,6 +20,7 @@ from .period import Period, local_day
 MIN_HEADROOM_KWH = 0.05
 UNLIMITED_KWH = 1e6
 SILENT_S = 10.0  # gaps of up to 4.3 s were measured between polls of the grid power
+REPEATS = timedelta(seconds=60)  # a meter's tick
 PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
 
@@ -74,7 +76,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
         return meter
     return meter.report(
         reading.value,
-        reading.reported,
+        _said(meter.counter, reading.reported, now),
         period,
         daily=settings.daily_export_counter,
         meter_step=settings.meter_step_kwh,
@@ -91,20 +93,38 @@ def count_generation(
         sums = tuple(sums[i] if i < len(sums) else CounterSum() for i in range(len(readings)))
     kinds = observation.settings.daily_pv_counters
     limit = observation.settings.pv_peak_w * PV_PEAK_MARGIN or DEFAULT_LIMIT_W
+    now = observation.now
     return tuple(
-        _count(entry, reading, period, limit, daily=kinds[i] if i < len(kinds) else True)
+        _count(entry, reading, now, period, limit, daily=kinds[i] if i < len(kinds) else True)
         for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
     )
 
 
+def _said(entry: CounterSum, reported: datetime, now: Instant) -> datetime:
+    """Return when a counter said its value: one held back that rests says it again each minute.
+
+    A daily meter reports only when it moves, so at night the three readings that end a suspicion
+    would not come before the morning.
+    """
+    held = entry.suspect_at
+    if held is None or reported > held:
+        return reported
+    return now.utc if now.utc - held >= REPEATS else held
+
+
 def _count(
-    entry: CounterSum, reading: Reading, period: Period, limit_w: float, *, daily: bool
+    entry: CounterSum,
+    reading: Reading,
+    now: Instant,
+    period: Period,
+    limit_w: float,
+    *,
+    daily: bool,
 ) -> CounterSum:
     if reading.value is None or reading.reported is None or not reading.usable:
         return entry.enter(period, credit=True)
-    return entry.observe(
-        reading.value, reading.reported, period, daily=daily, limit_w=limit_w, credit=True
-    )
+    reported = _said(entry, reading.reported, now)
+    return entry.observe(reading.value, reported, period, daily=daily, limit_w=limit_w, credit=True)
 
 
 def floor_soc(readings: Readings, settings: Settings, last_reserve: float | None = None) -> float:
@@ -153,7 +173,8 @@ def decide(
     power = settings.target_export_w
     if settings.site_export_limit_w > 0:
         power = min(power, settings.site_export_limit_w)
-    decision = Decision(
+    fault = data_fault(observation, meter, generation)
+    return Decision(
         basis=figure.basis,
         contract=figure.kwh,
         allowance=allowance,
@@ -167,10 +188,9 @@ def decide(
         floor_soc=floor,
         power_w=power,
         duration_min=duration_minutes(room, power),
-        fault=data_fault(observation, meter, generation),
+        fault=fault,
+        blocker=_blocker(observation, fault, floor, room),
     )
-    blocker = _blocker(observation, decision)
-    return decision if blocker is None else replace(decision, blocker=blocker)
 
 
 def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -> bool:
@@ -191,7 +211,9 @@ def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -
     return decision.exported > decision.contract + tolerance
 
 
-def _blocker(observation: Observation, decision: Decision) -> Blocker | None:
+def _blocker(
+    observation: Observation, fault: Blocker | None, floor: float, room: float
+) -> Blocker | None:
     """Check a start in the order of specification page 1; the session's own state comes last."""
     readings, settings = observation.readings, observation.settings
     if settings.target_export_w <= 0:
@@ -200,13 +222,13 @@ def _blocker(observation: Observation, decision: Decision) -> Blocker | None:
         return Blocker.CIRCUIT_OPEN
     if observation.data_stale:
         return Blocker.STALE_DATA
-    if decision.fault is not None:
-        return decision.fault
+    if fault is not None:
+        return fault
     soc = readings.soc.value or 0.0
-    if soc <= decision.floor_soc:
-        at_reserve = decision.floor_soc > settings.min_soc
+    if soc <= floor:
+        at_reserve = floor > settings.min_soc
         return Blocker.SOC_AT_RESERVE if at_reserve else Blocker.SOC_AT_FLOOR
-    if decision.headroom < MIN_HEADROOM_KWH:
+    if room < MIN_HEADROOM_KWH:
         return Blocker.NO_HEADROOM
     if readings.conflicts:
         return Blocker.MODE_CONFLICT

@@ -269,16 +269,19 @@ class ExportMeter:
 
     def flowed(self, flow: Flow, mono: float, period: Period) -> "ExportMeter":
         """Return the meter after the time since the last observation, at `flow` now."""
-        this = replace(self, counter=self.counter.enter(period), flow=flow, at=mono)
+        counter = self.counter.enter(period)
         if self.at is None or self.flow is None:
-            return this
+            return replace(self, counter=counter, flow=flow, at=mono)
         seconds = max(0.0, mono - self.at)
         before, now = self.flow.export_w, flow.export_w
         measured = self.flow.measured and flow.measured
         watts = (before + now) / 2 if measured else max(before, now)
         energy = watts * seconds / JOULES_PER_KWH
         return replace(
-            this,
+            self,
+            counter=counter,
+            flow=flow,
+            at=mono,
             ahead=self.ahead + energy,
             since_report=self.since_report + energy,
             session_flow=self.session_flow + energy,

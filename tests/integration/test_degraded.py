@@ -1,0 +1,104 @@
+"""What works worse than it could is said, with its reason and what is done instead."""
+
+from typing import Any
+
+import pytest
+
+from custom_components.export_monitor import const
+from custom_components.export_monitor.engine.state import Phase
+from tests.integration.house import FEED_IN_TODAY, FORECAST, WIRING, House
+
+PROBLEM = "binary_sensor.export_monitor_data_problem"
+CARBON = "sensor.carbon_intensity_uk"
+
+
+def _degraded(house: House) -> dict[str, dict[str, Any]]:
+    state = house.hass.states.get(PROBLEM)
+    assert state is not None
+    return {each["what"]: each for each in state.attributes["degraded"]}
+
+
+def _show_forecast(house: House, kwh: float) -> None:
+    for entity_id in FORECAST.values():
+        house.hass.states.async_set(entity_id, str(kwh), {"unit_of_measurement": "kWh"})
+    house.hass.states.async_set(
+        FORECAST[const.CONF_FORECAST_LAST_FETCH], house.plant.now.isoformat()
+    )
+
+
+async def test_a_house_in_order_has_nothing_degraded(house: House) -> None:
+    await house.set_up()
+    await house.advance(30)
+    assert _degraded(house) == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "instead"),
+    [
+        (const.CONF_GRID_POWER, "worst_case_between_ticks"),
+        (const.CONF_BATTERY_POWER, "commanded_power"),
+        (const.CONF_PV_POWER, "pv_peak"),
+        (const.CONF_HOUSE_LOAD, "grid_power"),
+        (const.CONF_DISPATCH_START, "battery_power"),
+    ],
+)
+async def test_an_optional_sensor_that_is_gone_is_named_until_it_is_back(
+    house: House, role: str, instead: str
+) -> None:
+    await house.set_up()
+    house.hide(WIRING[role])
+    await house.advance(15)
+    found = _degraded(house)[role]
+    assert found["why"] == "unavailable"
+    assert found["instead"] == instead
+    assert house.hass.states.get(PROBLEM).state == "off"  # nothing required is missing
+    house.show()
+    await house.advance(75)
+    assert _degraded(house) == {}
+
+
+async def test_a_lost_forecast_is_cached_and_then_the_basis_falls_back(house: House) -> None:
+    await house.set_up(wiring=FORECAST, basis="forecast")
+    _show_forecast(house, 8.0)
+    await house.advance(15)
+    assert _degraded(house) == {}
+    for entity_id in FORECAST.values():
+        house.hass.states.async_set(entity_id, "unavailable")
+    await house.advance(15)
+    cached = _degraded(house)[const.CONF_FORECAST_TODAY]
+    assert (cached["why"], cached["instead"]) == ("lost", "cached")
+    assert cached["since"] is not None
+    assert "basis" not in _degraded(house)
+    headroom = house.attributes("export_headroom")
+    assert headroom["basis"] == "forecast"
+    assert headroom["forecast_cached_since"] == cached["since"]
+
+
+async def test_without_any_forecast_the_basis_is_what_was_generated(house: House) -> None:
+    await house.set_up(wiring=FORECAST, basis="forecast")
+    await house.advance(15)
+    basis = _degraded(house)["basis"]
+    assert (basis["why"], basis["instead"]) == ("no_forecast", "generated")
+    assert house.attributes("export_headroom")["basis"] == "generated"
+
+
+async def test_lost_carbon_data_does_not_stop_anything(house: House) -> None:
+    await house.set_up(wiring={const.CONF_CARBON: CARBON})
+    await house.advance(15)
+    assert _degraded(house)[const.CONF_CARBON]["instead"] == "nothing"
+    assert house.entity("system_health") == "Healthy"
+    await house.discharge()
+
+
+async def test_a_blind_guard_says_so_and_goes_on(house: House) -> None:
+    await house.set_up()
+    await house.discharge()
+    house.hide(FEED_IN_TODAY)
+    await house.advance(12)
+    assert house.state.phase is Phase.ACTIVE
+    guard = _degraded(house)["guard"]
+    assert (guard["why"], guard["instead"]) == ("export_counter", "dead_reckoned")
+    problem = house.hass.states.get(PROBLEM)
+    assert problem.state == "on"
+    assert problem.attributes["entity_id"] == FEED_IN_TODAY
+    assert problem.attributes["problem"] == "unavailable"
