@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import (
     async_call_later,
     async_track_state_change_event,
@@ -23,6 +22,8 @@ from homeassistant.util import dt as dt_util
 
 from .alerts import Alerts
 from .battery import Battery
+from .culprit import culprit
+from .degraded import degraded
 from .engine import errors as ledger
 from .engine.accounting import required
 from .engine.restart import resume
@@ -45,8 +46,19 @@ from .engine.state import (
     WriteKind,
 )
 from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
+from .failsafe import Failsafe
 from .journal import log_answer, log_end
-from .models import EndReason, Errors, ErrorState, Instant, Observation, Readings, Settings
+from .models import (
+    Degraded,
+    EndReason,
+    Errors,
+    ErrorState,
+    Instant,
+    Observation,
+    Readings,
+    Settings,
+)
+from .records import Records
 from .sources import Sources
 from .storage import Record, Storage, record_of
 
@@ -54,17 +66,7 @@ _LOGGER = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 10.0
 SHUTDOWN_WAIT_S = 18.0  # Home Assistant waits 20 s for shutdown jobs
-BARE_STOP_EVERY_S = 30.0
-FALLBACK_AFTER_S = 3.0
 GUARD_INTERVAL = timedelta(seconds=1)
-ENTITY_OF_ERROR = {
-    ErrorState.POWER_SET_FAILED: WriteKind.POWER,
-    ErrorState.CUTOFF_SET_FAILED: WriteKind.CUTOFF,
-    ErrorState.DURATION_SET_FAILED: WriteKind.DURATION,
-    ErrorState.START_FAILED: WriteKind.SWITCH_ON,
-    ErrorState.STOP_FAILED: WriteKind.SWITCH_OFF,
-    ErrorState.BATTERY_NOT_RESPONDING: WriteKind.SWITCH_ON,
-}
 
 
 class Control:
@@ -90,7 +92,6 @@ class Control:
         self._hass = hass
         self._sources = sources
         self._battery = battery
-        self._storage = storage
         self._alerts = alerts
         self._update_circuit = update_circuit
         self._battery_circuit = battery_circuit
@@ -108,10 +109,10 @@ class Control:
         self._taking = False
         self._orphan_timer: CALLBACK_TYPE | None = None
         self._left = False
-        self._forgotten = False
         self._shutting_down = False
         self._blinded = False
-        self._bare_stop_at = -BARE_STOP_EVERY_S
+        self._records = Records(hass, storage, self._record)
+        self._failsafe = Failsafe(hass, self._write_bare, time.monotonic)
 
     # --- Life ---
 
@@ -123,13 +124,18 @@ class Control:
             self.state = resume(before.state, before.now(), self.now())
             self.errors = Errors(history=before.errors.history)
         else:
-            await self._load()
+            record = await self._records.load()
+            if record is not None:
+                self.state = resume(record.state(), Instant(record.saved, 0.0), self.now())
+                self.errors = Errors(history=record.history)
         history = self.errors.history
         for error in self.state.faults:  # it stands through a reload and a restart
             self.report(error)
         self.errors = replace(self.errors, history=history)  # but has not happened again
         self._unsubscribe = [
-            async_track_state_change_event(self._hass, self._sources.deciding_ids, self._on_report),
+            async_track_state_change_event(
+                self._hass, self._sources.wiring.deciding_ids, self._on_report
+            ),
             self._hass.async_add_shutdown_job(HassJob(self._stop_before_shutdown)),
         ]
         self.observe()
@@ -141,25 +147,6 @@ class Control:
             with suppress(TimeoutError):  # Home Assistant goes down all the same
                 async with asyncio.timeout(SHUTDOWN_WAIT_S):
                     await self.stop(EndReason.UNLOAD)
-
-    async def _load(self) -> None:
-        try:
-            record = await self._storage.load()
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,  # of an older version
-            HomeAssistantError,  # of a newer one
-            OSError,
-        ):
-            # An unreadable record must not keep the guard from living.
-            _LOGGER.exception("Stored state cannot be understood and is started anew")
-            return
-        if record is not None:
-            self.state = resume(record.state(), Instant(record.saved, 0.0), self.now())
-            self.errors = Errors(history=record.history)
 
     @callback
     def orphan(self, then: Callable[[], None]) -> None:
@@ -182,7 +169,7 @@ class Control:
     @callback
     def forget(self) -> None:
         """Keep no record any more: the entry was removed."""
-        self._forgotten = True
+        self._records.forget()
 
     @callback
     def end(self, reason: EndReason) -> None:
@@ -201,6 +188,7 @@ class Control:
     def leave(self) -> None:
         """Look and listen no more; what is still being started is called off."""
         self._left = True
+        self._alerts.hush()
         self._listeners.clear()
         if self._orphan_timer is not None:
             self._orphan_timer()
@@ -289,6 +277,16 @@ class Control:
         }
         return problems == {Problem.AWAITING_REPORT}
 
+    def degraded(self) -> tuple[Degraded, ...]:
+        """Return what works worse than it could at the last look."""
+        if self.readings is None:
+            return ()
+        return degraded(self._sources, self.readings, self.state, self._settings())
+
+    def faulty(self) -> tuple[str, str] | None:
+        """Return the first required entity that could not be used at the last look, and why."""
+        return None if self.readings is None else self._sources.faulty(self.readings)
+
     def _observation(self) -> Observation:
         self.readings = self._read()
         settings, step_min = self._settings(), self._battery.duration_step_min
@@ -337,25 +335,17 @@ class Control:
             self._taking = False
 
     def _stop_bare(self, event: MachineEvent) -> None:
-        """Stop without the machine: switch off, then the fallback; again while it fails."""
+        """Stop without the machine, and leave nobody waiting for its answer."""
         asked = isinstance(event, StopRequested)
-        now = self.now().mono
         if self.state.phase is Phase.IDLE and not asked:
             return
         if isinstance(event, StopRequested) and event.request_id is not None:
             self._reply(Reply(event.request_id, Answer.UNPROVEN))
-        if not asked and now - self._bare_stop_at < BARE_STOP_EVERY_S:
-            return
-        self._bare_stop_at = now
-        self._write(Write(0, self.state.epoch, WriteKind.SWITCH_OFF))
+        if self._failsafe.stop(asked=asked):
+            self.report(ErrorState.STOP_FAILED, "internal error")
 
-        @callback
-        def fall_back(now: datetime) -> None:
-            del now
-            self._write(Write(0, self.state.epoch, WriteKind.FALLBACK_STOP))
-
-        async_call_later(self._hass, FALLBACK_AFTER_S, fall_back)
-        self.report(ErrorState.STOP_FAILED, "internal error")
+    def _write_bare(self, kind: WriteKind) -> None:
+        self._write(Write(0, self.state.epoch, kind))
 
     def _step(self, event: MachineEvent) -> None:
         before = self.state
@@ -364,7 +354,7 @@ class Control:
             self._carry_out(command)
         self._sources.judge_steps(before, self.state)
         self._guard_while_needed()
-        self._keep(before)
+        self._records.keep(before, self.state)
         if commands or before.phase is not self.state.phase:
             for listener in tuple(self._listeners):
                 listener()
@@ -393,23 +383,11 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = self._culprit(error)
+        entity_id, problem = culprit(error, self._battery, self._sources, self.readings)
         detail = detail or problem
         self.state = replace(self.state, faults=self.state.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
         self._alerts.announce(error, entity_id, detail)
-
-    def _culprit(self, error: ErrorState) -> tuple[str | None, str]:
-        """Return the entity that an error is about, and what is wrong with it."""
-        kind = ENTITY_OF_ERROR.get(error)
-        if kind is not None:
-            return (self._battery.entity_id(kind), "")
-        if error is ErrorState.OVER_EXPORT:
-            return (next(iter(self._sources.export_ids), None), "")
-        if error is ErrorState.MODE_CONFLICT and self.readings is not None:
-            return (next(iter(self.readings.conflicts), None), "")
-        faulty = None if self.readings is None else self._sources.faulty(self.readings)
-        return (None, "") if faulty is None else faulty
 
     @callback
     def withdraw(self, error: ErrorState) -> None:
@@ -432,7 +410,7 @@ class Control:
             task.add_done_callback(self._starts.discard)
 
     async def _write_and_answer(self, write: Write) -> None:
-        if write.kind is WriteKind.SWITCH_ON and not await self._save():
+        if write.kind is WriteKind.SWITCH_ON and not await self._records.save():
             # Home Assistant's storage tells of few failures, but those are a no.
             self._take(Answered(self.now(), write, ok=False, detail="record not written"))
             return
@@ -446,7 +424,7 @@ class Control:
         detail = "" if result.ok else f"{result.outcome}: {result.detail}"
         self._take(Answered(self.now(), write, result.ok, detail))
 
-    # --- Guard and record ---
+    # --- Guard ---
 
     def _guard_while_needed(self) -> None:
         """Run the guard's own timer, and decide on every report, while anything is under way."""
@@ -455,36 +433,12 @@ class Control:
                 stop()
             self._stop_guarding.clear()
         elif not self._stop_guarding:  # also where a stop is followed after an unload
-            ids = self._sources.guarding_ids
+            ids = self._sources.wiring.guarding_ids
             self._stop_guarding = [
                 async_track_time_interval(self._hass, self._on_guard, GUARD_INTERVAL),
                 async_track_state_change_event(self._hass, ids, self._on_report),
                 async_track_state_report_event(self._hass, ids, self._on_report),
             ]
-
-    def _keep(self, before: State) -> None:
-        """Write through what safety rests on; sums can wait some seconds."""
-        after = self.state
-        if self._forgotten:
-            return
-        if (
-            before.phase is not after.phase
-            or before.lease != after.lease
-            or (before.session is None) != (after.session is None)
-            or before.faults != after.faults
-        ):
-            self._hass.async_create_task(self._save(), "export_monitor record")
-        elif before.meter.counter != after.meter.counter or before.generation != after.generation:
-            self._storage.save_soon(self._record())
-
-    async def _save(self) -> bool:
-        """Write the record now; tell whether the disk took it."""
-        try:
-            await self._storage.save(self._record())
-        except (OSError, HomeAssistantError):
-            _LOGGER.exception("The record of the discharge could not be written")
-            return False
-        return True
 
     def _record(self) -> Record:
         return record_of(self.state, self.errors.history, dt_util.utcnow())
