@@ -1,12 +1,13 @@
 """Energy Export Monitor: set up, unload, remove."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 import random
 import time
 
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util import dt as dt_util, slugify
@@ -15,10 +16,13 @@ from homeassistant.util.hass_dict import HassKey
 from . import const
 from .alerts import Alerts
 from .battery import Battery
+from .channels import Channel, Channels
 from .control import Control
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
-from .error_handler import CircuitBreaker, SafeServiceCall, SensorValidation, StaleDataDetector
+from .error_handler import CircuitBreaker, RetryPolicy, SafeServiceCall, policy_for
+from .inspection import Inspection, forget_issues
 from .models import EndReason, Settings
+from .resilience import Resilience
 from .services import async_setup_services
 from .settings import (
     LIVE_OPTIONS,
@@ -31,13 +35,16 @@ from .settings import (
     switch_policy,
 )
 from .sources import Sources
+from .states import HassStates
 from .storage import Storage
+from .wiring import entity_ids
 
 PLATFORMS = (Platform.BINARY_SENSOR, Platform.BUTTON, Platform.NUMBER, Platform.SENSOR)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(const.DOMAIN)
 ORPHANS: HassKey[dict[str, Control]] = HassKey(f"{const.DOMAIN}_orphans")
 UPDATE_CIRCUIT = "export_monitor_update"
 BATTERY_CIRCUIT = "battery_commands"
+NOTIFY_ATTEMPTS = 2
 TRIAL_GRACE_S = 25.0  # a trial's attempt may take the service's timeout and its read-back
 
 
@@ -51,53 +58,60 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
     """Build the rooms and let the guard live; missing inputs are no reason to fail."""
     config = merged(entry)
-    validation = SensorValidation()
-    staleness = StaleDataDetector(time.monotonic, option_number(config, const.CONF_STALE_AFTER))
+    storage = Storage.of(hass, entry.entry_id)
+    resilience = Resilience(
+        await storage.load_counts(),
+        time.monotonic,
+        option_number(config, const.CONF_STALE_AFTER),
+        option_number(config, const.CONF_SERVICE_TIMEOUT) + TRIAL_GRACE_S,
+    )
+    storage.count(resilience.counts)
     update_circuit, battery_circuit = (
-        CircuitBreaker(
-            name,
-            breaker_policy(config, name),
-            time.monotonic,
-            option_number(config, const.CONF_SERVICE_TIMEOUT) + TRIAL_GRACE_S,
-        )
+        resilience.circuit(name, breaker_policy(config, name))
         for name in (UPDATE_CIRCUIT, BATTERY_CIRCUIT)
     )
     prefix = _prefix(hass, entry)
-    sources = Sources(hass, config, validation, staleness)
-    call = SafeServiceCall(
-        hass, battery_circuit, retry_policy(config), clock=time.monotonic, random=random.random
+    sources = Sources(
+        HassStates(hass),
+        config,
+        resilience.validation,
+        resilience.staleness,
+        lambda name: resilience.circuit(name, policy_for(name)),
+        starting_up=hass.state is not CoreState.running,
     )
+    call = _guarded(hass, resilience, battery_circuit, retry_policy(config))
     battery = Battery(config, preset_of(config), call, sources.limits, switch_policy(config))
     fallback = str(config.get(const.CONF_FALLBACK_STOP) or "")
-    alerts = Alerts(hass, prefix, entry.entry_id, fallback)
+    channels = _channels(hass, config, resilience)
+    alerts = Alerts(hass, prefix, entry.entry_id, fallback, channels)
     await alerts.prepare()
     control = Control(
         hass,
         sources,
         battery,
-        Storage.of(hass, entry.entry_id),
+        storage,
         alerts,
         update_circuit,
         battery_circuit,
-        staleness,
+        resilience.staleness,
         _live_settings(entry),
     )
     coordinator = ExportMonitorCoordinator(
         hass,
         entry,
         control,
-        staleness,
-        validation,
-        update_circuit,
-        battery_circuit,
+        resilience,
+        (update_circuit, battery_circuit),
+        storage,
         option_number(config, const.CONF_SCAN_INTERVAL),
     )
     await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
-    entry.runtime_data = Runtime(coordinator, control, prefix)
+    entry.runtime_data = Runtime(coordinator, control, alerts, prefix)
     try:
         await coordinator.async_refresh()
         entry.async_on_unload(coordinator.start_ticking())
         entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
+        entry.async_on_unload(Inspection(hass, entry).start())
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         _let_go(hass, entry)  # or a guard that nobody knows of would live beside the next one
@@ -111,6 +125,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
         return False
     _let_go(hass, entry)
     if entry.disabled_by is not None:
+        forget_issues(hass, entry.entry_id)
         entry.runtime_data.control.end(EndReason.UNLOAD)
     return True
 
@@ -121,6 +136,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
     if control is not None:
         control.forget()
         control.end(EndReason.UNLOAD)
+    forget_issues(hass, entry.entry_id)
     await Storage.of(hass, entry.entry_id).remove()
 
 
@@ -134,6 +150,36 @@ def _let_go(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> None:
             del orphans[entry.entry_id]
 
     control.orphan(forget)
+
+
+def _guarded(
+    hass: HomeAssistant, resilience: Resilience, circuit: CircuitBreaker, policy: RetryPolicy
+) -> SafeServiceCall:
+    """Return a guarded call whose statistics are the entry's."""
+    return SafeServiceCall(
+        hass,
+        circuit,
+        policy,
+        clock=time.monotonic,
+        random=random.random,
+        statistics=resilience.services,
+    )
+
+
+def _channels(
+    hass: HomeAssistant, config: Mapping[str, object], resilience: Resilience
+) -> Channels:
+    """Return the entry's notify targets, each behind a circuit of its own."""
+    policy = replace(retry_policy(config), attempts=NOTIFY_ATTEMPTS)
+    targets = dict.fromkeys(entity_ids(config, const.CONF_NOTIFY_TARGETS))
+    circuits = {each: resilience.circuit(each, policy_for(each)) for each in targets}
+    return Channels(
+        hass,
+        [
+            Channel(hass, target, _guarded(hass, resilience, circuit, policy))
+            for target, circuit in circuits.items()
+        ],
+    )
 
 
 def _prefix(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> str:

@@ -13,6 +13,8 @@ from .models import ErrorState, Session
 
 _LOGGER = logging.getLogger(__name__)
 
+ALL_CIRCUITS = "all"
+
 type Response = dict[str, JsonValueType]
 
 
@@ -88,12 +90,43 @@ async def calculate(runtime: Runtime) -> Response:
     }
 
 
-async def reset_circuits(runtime: Runtime) -> None:
-    """Close every circuit."""
-    for circuit in runtime.coordinator.circuits:
+async def reset_circuits(runtime: Runtime, name: str = ALL_CIRCUITS) -> None:
+    """Close one circuit, or all. Raises ServiceValidationError for a name that is none."""
+    coordinator = runtime.coordinator
+    circuits = coordinator.resilience.circuits
+    if name not in (ALL_CIRCUITS, *circuits):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="circuit_not_found",
+            translation_placeholders={
+                "circuit": name,
+                "known": ", ".join((ALL_CIRCUITS, *circuits)),
+            },
+        )
+    for circuit in circuits.values() if name == ALL_CIRCUITS else (circuits[name],):
         circuit.reset()
-    await runtime.coordinator.async_refresh()
-    runtime.coordinator.publish()  # the data may be what it was: the circuits are not
+    await coordinator.async_refresh()
+    coordinator.publish()  # the data may be what it was: the circuits are not
+
+
+async def statistics(runtime: Runtime) -> Response:
+    """Return everything that is counted, and the last errors, the newest last."""
+    coordinator = runtime.coordinator
+    return {
+        "operations": coordinator.resilience.operations,
+        "resilience": coordinator.resilience.report(),
+        "errors": [
+            {"state": past.state.value, "at": past.at.isoformat(), "detail": past.detail}
+            for past in coordinator.control.errors.history
+        ],
+    }
+
+
+async def emergency_alert(runtime: Runtime, *, message: str, severity: str) -> Response:
+    """Tell everybody something; return what came of it by channel."""
+    delivery = await runtime.alerts.emergency(message, severity)
+    runtime.coordinator.publish()  # it was an operation
+    return {"delivery": dict(delivery)}
 
 
 def _session(reply: Reply) -> Response:

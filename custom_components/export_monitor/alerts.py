@@ -1,18 +1,25 @@
-"""Tells people: persistent notifications, and repair issues for what must not be missed."""
+"""Tells people: persistent notifications, phones, and repair issues for what must not be missed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 import logging
 
 from homeassistant.components import persistent_notification
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 
+from .channels import Channels, Message
 from .const import DOMAIN
+from .error_handler import BreakerState, CircuitBreaker, Outcome
 from .models import ErrorState
 
 _LOGGER = logging.getLogger(__name__)
+
+EMERGENCY = "emergency_alert"
+CONTROL_CIRCUITS = ("export_monitor_update", "battery_commands")
+HERE = "persistent_notification"
+OUTAGE_S = 300.0  # page 3: a circuit that has not been closed for five minutes is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,9 @@ class Notice:
 
     name: str
     critical: bool = False
+    """It is a repair issue too: the battery may be doing what it must not."""
+    all_clear: str | None = None
+    """What phones are told when it clears; those without are not worth waking anybody."""
 
 
 NOTICES: Mapping[ErrorState, Notice] = {
@@ -31,16 +41,25 @@ NOTICES: Mapping[ErrorState, Notice] = {
     ErrorState.CUTOFF_SET_FAILED: Notice("discharge_cutoff_failed"),
     ErrorState.DURATION_SET_FAILED: Notice("discharge_duration_failed"),
     ErrorState.START_FAILED: Notice("discharge_start_failed"),
-    ErrorState.STOP_FAILED: Notice("discharge_stop_failed", critical=True),
+    ErrorState.STOP_FAILED: Notice(
+        "discharge_stop_failed", critical=True, all_clear="discharge_stop_proven"
+    ),
     ErrorState.BATTERY_NOT_RESPONDING: Notice("battery_not_responding"),
-    ErrorState.OVER_EXPORT: Notice("over_export"),
+    ErrorState.OVER_EXPORT: Notice("over_export", all_clear="over_export_ended"),
 }
 
 
 class Alerts:
     """Announces one entry's errors and takes each announcement back when its error clears."""
 
-    def __init__(self, hass: HomeAssistant, prefix: str, entry_id: str, fallback: str) -> None:
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        prefix: str,
+        entry_id: str,
+        fallback: str,
+        channels: Channels,
+    ) -> None:
         """`prefix` starts every notification id: the domain, with a slug from the second entry.
 
         `fallback` is the entity of the fallback stop, empty where there is none.
@@ -49,6 +68,7 @@ class Alerts:
         self._hass = hass
         self._prefix = prefix
         self._entry_id = entry_id
+        self._channels = channels
         self._texts: dict[str, str] = {}
 
     async def prepare(self) -> None:
@@ -57,7 +77,7 @@ class Alerts:
         self._texts = await async_get_translations(self._hass, language, "issues", [DOMAIN])
 
     def announce(self, error: ErrorState, entity_id: str | None, detail: str) -> None:
-        """Show the notification of an error; a critical one is a repair issue too."""
+        """Show the notification of an error; some go to phones, and to the repair issues too."""
         notice = NOTICES.get(error)
         if notice is None:
             return
@@ -67,12 +87,10 @@ class Alerts:
             "detail": detail or "-",
             "fallback": self._fallback or "-",
         }
-        persistent_notification.async_create(
-            self._hass,
-            self._text(notice.name, "description", facts),
-            self._text(notice.name, "title", facts),
-            f"{self._prefix}_{notice.name}",
-        )
+        message = self._message(notice.name, notice.name, facts)
+        self._show(message)
+        if notice.all_clear is not None:
+            self._channels.alarm(message)
         if notice.critical:
             ir.async_create_issue(
                 self._hass,
@@ -85,24 +103,114 @@ class Alerts:
             )
 
     def withdraw(self, error: ErrorState) -> None:
-        """Take back whatever announced an error."""
+        """Take back whatever announced an error, and tell those who were alarmed."""
         notice = NOTICES.get(error)
         if notice is None:
             return
+        self._take_back(notice)
+        if notice.all_clear is not None:
+            self._channels.all_clear(self._message(notice.all_clear, notice.name, {}))
+
+    def hush(self) -> None:
+        """Try no longer to reach phones: whoever follows says anew what still holds."""
+        self._channels.hush()
+
+    def withdraw_all(self) -> None:
+        """Take everything back without an all-clear: the entry goes, the errors may not."""
+        self.hush()
+        for notice in NOTICES.values():
+            self._take_back(notice)
+
+    async def emergency(self, message: str, severity: str) -> Mapping[str, str]:
+        """Show and send a message of the user's own; return what came of it by channel.
+
+        A `critical` one gets through a muted phone.
+        """
+        facts = {"severity": severity, "message": message}
+        said = self._message(EMERGENCY, EMERGENCY, facts, urgent=severity == "critical")
+        self._show(said)
+        return {HERE: Outcome.OK.value, **await self._channels.tell(said)}
+
+    def _show(self, message: Message) -> None:
+        persistent_notification.async_create(self._hass, message.text, message.title, message.tag)
+
+    def _take_back(self, notice: Notice) -> None:
         persistent_notification.async_dismiss(self._hass, f"{self._prefix}_{notice.name}")
         if notice.critical:
             ir.async_delete_issue(self._hass, DOMAIN, self._issue_id(notice))
 
-    def withdraw_all(self) -> None:
-        """Take everything back: the entry is going away."""
-        for error in NOTICES:
-            self.withdraw(error)
-
     def _issue_id(self, notice: Notice) -> str:
         return f"{notice.name}_{self._entry_id}"
+
+    def _message(
+        self, text: str, about: str, facts: Mapping[str, str], *, urgent: bool = True
+    ) -> Message:
+        """Return a text with its facts; what is `about` the same replaces each other."""
+        return Message(
+            f"{self._prefix}_{about}",
+            self._text(text, "title", facts),
+            self._text(text, "description", facts),
+            urgent=urgent,
+        )
 
     def _text(self, name: str, part: str, facts: Mapping[str, str]) -> str:
         text = self._texts.get(f"component.{DOMAIN}.issues.{name}.{part}", name)
         for key, value in facts.items():
             text = text.replace(f"{{{key}}}", value)
         return text
+
+
+class Outages:
+    """Reports each circuit that stays open for long, and takes that back when it closes."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry_id: str, circuits: Mapping[str, CircuitBreaker]
+    ) -> None:
+        """Take the circuits to look at."""
+        self._hass = hass
+        self._entry_id = entry_id
+        self._circuits = circuits
+        self._reported: set[str] = set()
+
+    @callback
+    def look(self) -> None:
+        """Report what has been open for five minutes, trials in between or not."""
+        for name, circuit in self._circuits.items():
+            if circuit.state is BreakerState.CLOSED:
+                self._withdraw(name)
+            elif name not in self._reported and circuit.outage_s >= OUTAGE_S:
+                self._report(name)
+
+    @callback
+    def withdraw_all(self) -> None:
+        """Take everything back: the entry is going away."""
+        for name in tuple(self._reported):
+            self._withdraw(name)
+
+    def _report(self, name: str) -> None:
+        self._reported.add(name)
+        _LOGGER.warning("Circuit %s has not closed for %.0f minutes", name, OUTAGE_S / 60)
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._issue_id(name),
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=_words_of(name),
+            translation_placeholders={"circuit": name},
+        )
+
+    def _withdraw(self, name: str) -> None:
+        if name in self._reported:
+            self._reported.discard(name)
+            ir.async_delete_issue(self._hass, DOMAIN, self._issue_id(name))
+
+    def _issue_id(self, name: str) -> str:
+        return f"circuit_open_{name}_{self._entry_id}"
+
+
+def _words_of(circuit: str) -> str:
+    """Return which of the texts says what an open circuit means."""
+    if circuit.startswith("notify."):
+        return "channel_open"
+    return "circuit_open" if circuit in CONTROL_CIRCUITS else "source_open"

@@ -94,6 +94,7 @@ class CircuitBreaker:
 
     half_open_timeout is how many seconds a trial call may stay unanswered; utcnow is for display.
     The counts are for reading: failures in a row, and the totals; opened counts trials that failed.
+    The totals may begin where an earlier run left them; the state always begins closed.
     """
 
     name: str
@@ -102,11 +103,11 @@ class CircuitBreaker:
     half_open_timeout: float = 30.0
     _: KW_ONLY
     utcnow: Callable[[], datetime] = _utcnow
+    total_failures: int = 0
+    successes: int = 0
+    rejected: int = 0
+    opened: int = 0
     failures: int = field(default=0, init=False)
-    total_failures: int = field(default=0, init=False)
-    successes: int = field(default=0, init=False)
-    rejected: int = field(default=0, init=False)
-    opened: int = field(default=0, init=False)
     last_failure_utc: datetime | None = field(default=None, init=False)
     _state: BreakerState = field(default=BreakerState.CLOSED, init=False)
     _generation: int = field(default=0, init=False)

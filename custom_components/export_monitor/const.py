@@ -30,6 +30,7 @@ CONF_FORECAST_TODAY: Final = "solcast_total_today"  # (1.x)
 CONF_FORECAST_TOMORROW: Final = "solcast_tomorrow"  # (1.x)
 CONF_FORECAST_REMAINING: Final = "solcast_remaining_today"
 CONF_FORECAST_LAST_FETCH: Final = "solcast_last_polled"
+CONF_CARBON: Final = "ci_forecast_sensor"  # (1.x)
 
 CONF_TARGET_EXPORT: Final = "target_export"  # (1.x)
 CONF_MIN_SOC: Final = "min_soc"  # (1.x)
@@ -49,6 +50,7 @@ CONF_BREAKER_THRESHOLD: Final = "breaker_threshold"
 CONF_BREAKER_RESET: Final = "breaker_reset"
 CONF_HARDWARE_LEASE: Final = "hardware_lease"
 CONF_BLIND_LIMIT: Final = "blind_limit"
+CONF_NOTIFY_TARGETS: Final = "notify_targets"
 
 SIGN_DISCHARGE_POSITIVE: Final = "discharge_positive"
 SIGN_CHARGE_POSITIVE: Final = "charge_positive"

@@ -12,12 +12,26 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from . import const
+from .alerts import Alerts, Outages
 from .control import Control
 from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
 from .engine.state import Phase, State
-from .error_handler import BreakerState, CircuitBreaker, SensorValidation, StaleDataDetector
-from .models import Blocker, Decision, Errors, ErrorState, Reading, Session, StandingError
+from .error_handler import BreakerState, CircuitBreaker
+from .models import (
+    Blocker,
+    Decision,
+    Degraded,
+    Errors,
+    ErrorState,
+    Rate,
+    Reading,
+    Session,
+    StandingError,
+)
+from .rates import rate_at
+from .resilience import Resilience
+from .storage import Storage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -62,6 +76,14 @@ class Snapshot:
     reserve: Reading | None
     """The reserve SOC (%); None while it is not observed."""
     forecast_cached_since: datetime | None
+    carbon: Rate | None
+    """The carbon intensity (g CO2/kWh) that holds now."""
+    carbon_index: str | None
+    carbon_cached_since: datetime | None
+    degraded: tuple[Degraded, ...]
+    """What works worse than it could, and what is done instead."""
+    faulty: tuple[str, str] | None
+    """The first required entity that cannot be used, and what is wrong with it."""
 
     @property
     def error(self) -> StandingError | None:
@@ -75,6 +97,7 @@ class Runtime:
 
     coordinator: "ExportMonitorCoordinator"
     control: Control
+    alerts: Alerts
     prefix: str
 
 
@@ -91,13 +114,15 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         hass: HomeAssistant,
         entry: ExportMonitorConfigEntry,
         control: Control,
-        staleness: StaleDataDetector,
-        validation: SensorValidation,
-        update_circuit: CircuitBreaker,
-        battery_circuit: CircuitBreaker,
+        resilience: Resilience,
+        circuits: tuple[CircuitBreaker, CircuitBreaker],
+        storage: Storage,
         scan_interval_s: float,
     ) -> None:
-        """Join the rooms; the first look is taken by set-up."""
+        """Join the rooms; the first look is taken by set-up.
+
+        `circuits` are those that health speaks of: of updates, and of commands to the battery.
+        """
         super().__init__(
             hass,
             _LOGGER,
@@ -107,10 +132,12 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             always_update=False,
         )
         self.control = control
-        self.staleness = staleness
-        self.validation = validation
-        self.circuits = (update_circuit, battery_circuit)
-        self._update_circuit = update_circuit
+        self.resilience = resilience
+        self.staleness = resilience.staleness
+        self.circuits = circuits
+        self._update_circuit = circuits[0]
+        self._storage = storage
+        self._outages = Outages(hass, entry.entry_id, resilience.circuits)
         self._was_complete: bool | None = None
         self._polled_once = False
         self._began = control.now().mono
@@ -119,11 +146,20 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
     def start_ticking(self) -> Callable[[], None]:
         """Keep ages and health current between polls; returns how to end that."""
         self.control.listen(self.publish)
-        return async_track_time_interval(self.hass, self._tick, TICK, cancel_on_shutdown=True)
+        stop = async_track_time_interval(self.hass, self._tick, TICK, cancel_on_shutdown=True)
+
+        @callback
+        def stop_ticking() -> None:
+            stop()
+            self._outages.withdraw_all()
+
+        return stop_ticking
 
     @callback
     def _tick(self, now: datetime) -> None:
         del now
+        self._outages.look()
+        self._storage.save_counts_soon()
         self.async_update_listeners()
 
     @callback
@@ -167,6 +203,9 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         if readings is None:  # set-up observes before anything is shown
             raise RuntimeError
         complete = state.watch.incomplete is None
+        rates = readings.carbon
+        carbon = None if rates is None else rate_at(rates.slots, self.control.now().utc)
+        index = carbon.index if carbon is not None else None if rates is None else rates.index
         return Snapshot(
             status=self._status(state),
             running=state.phase is not Phase.IDLE,
@@ -179,6 +218,11 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             forecast_cached_since=(
                 None if readings.forecast is None else readings.forecast.cached_since
             ),
+            carbon=carbon,
+            carbon_index=index,
+            carbon_cached_since=None if readings.carbon is None else readings.carbon.cached_since,
+            degraded=self.control.degraded(),
+            faulty=None if complete else self.control.faulty(),
         )
 
     def _status(self, state: State) -> DischargeStatus:

@@ -30,7 +30,10 @@ async def async_get_config_entry_diagnostics(
         "readings": encode(control.readings),
         "state": encode(control.state),
         "errors": encode(control.errors),
-        "circuits": {circuit.name: circuit.as_dict() for circuit in coordinator.circuits},
+        "circuits": {
+            name: circuit.as_dict() for name, circuit in coordinator.resilience.circuits.items()
+        },
+        "operations": coordinator.resilience.operations,
+        "resilience": coordinator.resilience.report(),
         "source_ages": dict(coordinator.staleness.source_ages),
-        "invalid_readings": dict(coordinator.validation.invalid_counts),
     }

@@ -12,6 +12,7 @@ from .const import DOMAIN
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Snapshot
 
 type Attributes = Mapping[str, object]
+type Value = str | float | None
 type Available = Callable[[Snapshot], bool]
 
 

@@ -18,17 +18,23 @@ class Preset:
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fallback_required: bool = False
     """Switching off can be lost for good, so a second way to stop must be configured."""
+    fallback_automations: tuple[str, ...] = ()
+    """Names of the automations that act on the fallback stop where it is an input button."""
     cutoff_unit: float = 0.0
     """The battery's own unit of cutoff SOC (%), truncated when written; 0 when exact."""
     meter_step_kwh: float = 0.01
     duration_step_min: float = 5.0
 
 
-SOLCAST: Mapping[str, tuple[str, ...]] = {
+FORECASTS: Mapping[str, tuple[str, ...]] = {
     const.CONF_FORECAST_TODAY: (r"sensor\.solcast_pv_forecast_forecast_today",),
     const.CONF_FORECAST_TOMORROW: (r"sensor\.solcast_pv_forecast_forecast_tomorrow",),
     const.CONF_FORECAST_REMAINING: (r"sensor\.solcast_pv_forecast_forecast_remaining_today",),
     const.CONF_FORECAST_LAST_FETCH: (r"sensor\.solcast_pv_forecast_api_last_polled",),
+    const.CONF_CARBON: (
+        r"sensor\.carbon_intensity_uk",
+        r"event\.carbon_intensity_\w+_(current|next)_day_rates",
+    ),
 }
 
 # Facts of specification page 4. Lifetime counters come first: one garbage reading spoils the
@@ -73,6 +79,10 @@ ALPHAESS = Preset(
         const.CONF_DISPATCH_START: (r"sensor\.alphaess_dispatch_start",),
     },
     fallback_required=True,
+    fallback_automations=(
+        r"automation\.alphaess_(\w+_)?full_reset",
+        r"automation\.alphaess_(\w+_)?reset_full",
+    ),
     cutoff_unit=0.392,
 )
 

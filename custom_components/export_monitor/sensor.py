@@ -1,8 +1,7 @@
-"""Sensors: health first, then what may be exported and what is going on."""
+"""Sensors: what may be exported and what is going on, and those of `health`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import override
 
 from homeassistant.components.sensor import (
@@ -11,28 +10,24 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfEnergy, UnitOfPower, UnitOfTime
+from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
-from .coordinator import (
-    AGE_NORMAL_S,
-    DischargeStatus,
-    ExportMonitorConfigEntry,
-    ExportMonitorCoordinator,
-    Snapshot,
-    SystemHealth,
+from . import const
+from .coordinator import DischargeStatus, ExportMonitorConfigEntry, Snapshot
+from .entity import Attributes, ExportMonitorEntity, Value
+from .health import (
+    HEALTH_SENSORS,
+    STALENESS,
+    STATISTICS,
+    HealthEntity,
+    StalenessEntity,
+    StatisticsEntity,
 )
-from .entity import ExportMonitorEntity
-from .models import Decision, ErrorState
+from .models import Decision
 
 PARALLEL_UPDATES = 0
-RECENT_ERRORS = 20
-AGE_REFRESH_S = 60.0
-
-type Value = str | float | None
-type Attributes = Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +36,8 @@ class SnapshotSensor(SensorEntityDescription):
 
     value_fn: Callable[[Snapshot], Value]
     attributes_fn: Callable[[Snapshot], Attributes] = lambda _: {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HealthSensor(SensorEntityDescription):
-    """A sensor of the coordinator itself, available from the first second."""
-
-    value_fn: Callable[[ExportMonitorCoordinator], Value]
-    attributes_fn: Callable[[ExportMonitorCoordinator], Attributes]
-    live_attributes: frozenset[str] = frozenset()
-    """Attributes that move all the time: shown with the next write, never a cause of one."""
+    needs: str | None = None
+    """The role without which there is nothing to show."""
 
 
 def _decided(value: Callable[[Decision], Value]) -> Callable[[Snapshot], Value]:
@@ -95,6 +82,14 @@ def _needed(snapshot: Snapshot) -> Value:
         return None
     wanted = snapshot.status in (DischargeStatus.NEEDED, DischargeStatus.ACTIVE)
     return snapshot.decision.power_w if wanted else 0.0
+
+
+def _carbon_attributes(snapshot: Snapshot) -> Attributes:
+    carbon = snapshot.carbon
+    return {
+        "until": None if carbon is None else carbon.end,
+        "cached_since": snapshot.carbon_cached_since,
+    }
 
 
 def _reserve(snapshot: Snapshot) -> Value:
@@ -165,6 +160,22 @@ SENSORS: tuple[SnapshotSensor, ...] = (
         value_fn=_decided(lambda d: round(d.duration_min, 1)),
     ),
     SnapshotSensor(
+        key="current_carbon_intensity",
+        translation_key="current_carbon_intensity",
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement="gCO2/kWh",
+        suggested_display_precision=0,
+        needs=const.CONF_CARBON,
+        value_fn=lambda snapshot: None if snapshot.carbon is None else snapshot.carbon.value,
+        attributes_fn=_carbon_attributes,
+    ),
+    SnapshotSensor(
+        key="current_carbon_intensity_index",
+        translation_key="current_carbon_intensity_index",
+        needs=const.CONF_CARBON,
+        value_fn=lambda snapshot: snapshot.carbon_index,
+    ),
+    SnapshotSensor(
         key="reserve_soc_target",
         translation_key="reserve_soc_target",
         native_unit_of_measurement=PERCENTAGE,
@@ -181,103 +192,6 @@ SENSORS: tuple[SnapshotSensor, ...] = (
 )
 
 
-def _health_attributes(coordinator: ExportMonitorCoordinator) -> Attributes:
-    return {
-        "error_state": coordinator.get_error_state().value,
-        "data_age_seconds": _age(coordinator),
-        "circuit_breaker_failures": sum(c.failures for c in coordinator.circuits),
-        "discharge_active": coordinator.discharge_active,
-    }
-
-
-def _error_attributes(coordinator: ExportMonitorCoordinator) -> Attributes:
-    error, history = coordinator.data.error, coordinator.control.errors.history
-    return {
-        "since": None if error is None else error.since,
-        "detail": None if error is None else error.detail,
-        "entity_id": None if error is None else error.entity_id,
-        "occurrences": 0 if error is None else error.occurrences,
-        "last_errors": [
-            {"state": past.state.value, "at": past.at, "detail": past.detail}
-            for past in history[-RECENT_ERRORS:]
-        ],
-    }
-
-
-def _age(coordinator: ExportMonitorCoordinator) -> float | None:
-    age = coordinator.get_data_age()
-    return None if age is None else round(age, 1)
-
-
-def _age_or_uptime(coordinator: ExportMonitorCoordinator) -> float:
-    """Return the data's age (s); before the first good update, the time waited for it."""
-    age = coordinator.get_data_age()
-    return round(coordinator.waiting_s() if age is None else age, 1)
-
-
-def _age_attributes(coordinator: ExportMonitorCoordinator) -> Attributes:
-    ages = coordinator.staleness.source_ages
-    return {
-        "is_stale": coordinator.is_data_stale(),
-        "threshold_seconds": coordinator.staleness.limit_s,
-        "source_ages": {source: round(age, 1) for source, age in ages.items()},
-    }
-
-
-def _circuit_attributes(coordinator: ExportMonitorCoordinator) -> Attributes:
-    failures: list[datetime] = [
-        c.last_failure_utc for c in coordinator.circuits if c.last_failure_utc is not None
-    ]
-    return {
-        "failure_count": sum(c.failures for c in coordinator.circuits),
-        "last_failure_time": max(failures, default=None),
-        "can_attempt": coordinator.can_attempt_operation(),
-    }
-
-
-HEALTH_SENSORS: tuple[HealthSensor, ...] = (
-    HealthSensor(
-        key="system_health",
-        translation_key="system_health",
-        device_class=SensorDeviceClass.ENUM,
-        options=[health.value for health in SystemHealth],
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda coordinator: coordinator.get_system_health().value,
-        attributes_fn=_health_attributes,
-        live_attributes=frozenset({"data_age_seconds"}),
-    ),
-    HealthSensor(
-        key="error_state",
-        translation_key="error_state",
-        device_class=SensorDeviceClass.ENUM,
-        options=[error.value for error in ErrorState],
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda coordinator: coordinator.get_error_state().value,
-        attributes_fn=_error_attributes,
-    ),
-    HealthSensor(
-        key="circuit_breaker_status",
-        translation_key="circuit_breaker_status",
-        device_class=SensorDeviceClass.ENUM,
-        options=["Closed", "Open"],
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda coordinator: "Open" if coordinator.is_circuit_breaker_open() else "Closed",
-        attributes_fn=_circuit_attributes,
-    ),
-)
-
-STALENESS = HealthSensor(
-    key="data_staleness",
-    translation_key="data_staleness",
-    device_class=SensorDeviceClass.DURATION,
-    native_unit_of_measurement=UnitOfTime.SECONDS,
-    suggested_display_precision=1,
-    entity_category=EntityCategory.DIAGNOSTIC,
-    value_fn=_age_or_uptime,
-    attributes_fn=_age_attributes,
-)
-
-
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: ExportMonitorConfigEntry,
@@ -289,7 +203,12 @@ async def async_setup_entry(
         [
             *(HealthEntity(entry, description) for description in HEALTH_SENSORS),
             StalenessEntity(entry, STALENESS),
-            *(SnapshotEntity(entry, description) for description in SENSORS),
+            StatisticsEntity(entry, STATISTICS),
+            *(
+                SnapshotEntity(entry, description)
+                for description in SENSORS
+                if description.needs is None or entry.data.get(description.needs)
+            ),
         ]
     )
 
@@ -321,52 +240,3 @@ class SnapshotEntity(ExportMonitorEntity, SensorEntity):
     @override
     def facts(self) -> object:
         return (self.native_value, self.extra_state_attributes)
-
-
-class HealthEntity(ExportMonitorEntity, SensorEntity):
-    """A statement about the integration itself: there when nothing else is."""
-
-    entity_description: HealthSensor
-    _attr_available = True
-
-    def __init__(self, entry: ExportMonitorConfigEntry, description: HealthSensor) -> None:
-        """Bind the description."""
-        super().__init__(entry, "sensor", description)
-
-    @property
-    @override
-    def available(self) -> bool:
-        return True
-
-    @property
-    @override
-    def native_value(self) -> Value:
-        return self.entity_description.value_fn(self.coordinator)
-
-    @property
-    @override
-    def extra_state_attributes(self) -> Attributes:
-        return self.entity_description.attributes_fn(self.coordinator)
-
-    @override
-    def facts(self) -> object:
-        live = self.entity_description.live_attributes
-        stable = {k: v for k, v in self.extra_state_attributes.items() if k not in live}
-        return (self.native_value, stable)
-
-
-class StalenessEntity(HealthEntity):
-    """The age of the data, with a ticker of its own.
-
-    While all is well it is shown once a minute only: the exact age of fresh data tells nobody
-    anything, and the recorder would keep every tick of it.
-    """
-
-    _unrecorded_attributes = frozenset({"source_ages"})
-
-    @override
-    def facts(self) -> object:
-        value = self.native_value
-        if isinstance(value, float) and value < AGE_NORMAL_S:
-            return dt_util.utcnow().timestamp() // AGE_REFRESH_S
-        return value

@@ -22,8 +22,13 @@ ATTR_POWER = "power_w"
 ATTR_ENERGY = "energy_kwh"
 ATTR_DURATION = "duration_minutes"
 ATTR_REASON = "reason"
+ATTR_CIRCUIT = "circuit_name"
+ATTR_MESSAGE = "message"
+ATTR_SEVERITY = "severity"
 
-_ENTRY = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+SEVERITIES = ("info", "warning", "critical")
+
+_ENTRY: dict[vol.Marker, object] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
 LARGEST = 1e6  # far above any battery, and small enough to reckon with
 START_SCHEMA = vol.Schema(
     {
@@ -36,6 +41,16 @@ START_SCHEMA = vol.Schema(
 )
 STOP_SCHEMA = vol.Schema({**_ENTRY, vol.Optional(ATTR_REASON): cv.string})
 CALCULATE_SCHEMA = vol.Schema(_ENTRY)
+STATISTICS_SCHEMA = vol.Schema(_ENTRY)
+RESET_SCHEMA = vol.Schema(
+    {**_ENTRY, vol.Optional(ATTR_CIRCUIT, default=actions.ALL_CIRCUITS): cv.string}
+)
+_ALERT: dict[vol.Marker, object] = {
+    **_ENTRY,
+    vol.Required(ATTR_MESSAGE): cv.string,
+    vol.Optional(ATTR_SEVERITY, default="critical"): vol.In(SEVERITIES),
+}
+ALERT_SCHEMA = vol.Schema(_ALERT)
 
 
 def _error(key: str, **placeholders: str) -> ServiceValidationError:
@@ -89,10 +104,25 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async def calculate_discharge(call: ServiceCall) -> ServiceResponse:
         return await actions.calculate(_runtime(call))
 
+    async def get_statistics(call: ServiceCall) -> ServiceResponse:
+        return await actions.statistics(_runtime(call))
+
+    async def reset_circuit_breaker(call: ServiceCall) -> ServiceResponse:
+        await actions.reset_circuits(_runtime(call), call.data[ATTR_CIRCUIT])
+        return None
+
+    async def emergency_alert(call: ServiceCall) -> ServiceResponse:
+        return await actions.emergency_alert(
+            _runtime(call), message=call.data[ATTR_MESSAGE], severity=call.data[ATTR_SEVERITY]
+        )
+
     for name, handler, schema, response in (
         ("start_discharge", start_discharge, START_SCHEMA, SupportsResponse.OPTIONAL),
         ("stop_discharge", stop_discharge, STOP_SCHEMA, SupportsResponse.OPTIONAL),
         ("calculate_discharge", calculate_discharge, CALCULATE_SCHEMA, SupportsResponse.ONLY),
+        ("get_statistics", get_statistics, STATISTICS_SCHEMA, SupportsResponse.ONLY),
+        ("reset_circuit_breaker", reset_circuit_breaker, RESET_SCHEMA, SupportsResponse.NONE),
+        ("emergency_alert", emergency_alert, ALERT_SCHEMA, SupportsResponse.OPTIONAL),
     ):
         hass.services.async_register(
             DOMAIN,

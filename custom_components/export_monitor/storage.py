@@ -1,25 +1,32 @@
 """What survives a restart: the session, the counter sums, and the error history."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+import logging
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .counts import Counts
 from .engine.metering import CounterSum, ExportMeter
 from .engine.state import Lease, Phase, State, Stopping
 from .models import ErrorState, PastError, Session
 
+_LOGGER = logging.getLogger(__name__)
+
 VERSION = 1
+COUNTS_VERSION = 1
 STORAGES: HassKey[dict[str, "Storage"]] = HassKey(f"{DOMAIN}_storages")
 DELAY_S = 15.0  # counter sums only: a lost step is regained from the counter itself
+COUNTS_DELAY_S = 900.0  # they move with every poll, and nothing rests on the last of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +110,22 @@ def decode(kind: Any, value: object) -> Any:  # noqa: ANN401 - the type is the a
 
 
 class Storage:
-    """One entry's record on disk."""
+    """One entry's record on disk, and beside it the totals of its statistics.
+
+    They are two files: a total that cannot be read or written must never cost the record of a
+    running discharge, nor wait in the way of it.
+    """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Name the file by the entry; `of` is how to get one."""
+        """Name the files by the entry; `of` is how to get one."""
         self._store: Store[dict[str, Any]] = Store(
             hass, VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True
         )
+        self._counts_store: Store[dict[str, Any]] = Store(
+            hass, COUNTS_VERSION, f"{DOMAIN}.{entry_id}.counts", atomic_writes=True
+        )
+        self._counts: Callable[[], Counts] | None = None
+        self._counting = False
         self._writing = asyncio.Lock()
         self._removed = False
 
@@ -143,8 +159,47 @@ class Storage:
         if not self._removed:
             self._store.async_delay_save(lambda: encode(record), DELAY_S)  # type: ignore[arg-type, return-value]
 
+    async def load_counts(self) -> Counts:
+        """Return the totals so far: of the run before where there was one, else the stored ones."""
+        if self._counts is not None:
+            return self._counts()
+        try:
+            data = await self._counts_store.async_load()
+            counts: Counts = Counts() if data is None else decode(Counts, data)
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,  # of an older version
+            HomeAssistantError,  # of a newer one
+            OSError,
+        ):
+            # Statistics must not keep the guard from living.
+            _LOGGER.exception("Stored statistics cannot be understood and are started anew")
+            return Counts()
+        return counts
+
+    def count(self, counts: Callable[[], Counts]) -> None:
+        """Take the totals from here from now on."""
+        self._counts = counts
+
+    def save_counts_soon(self) -> None:
+        """Write the totals within minutes, and at the latest when Home Assistant stops."""
+        if self._counting or self._removed or self._counts is None:
+            return
+        self._counting = True
+        self._counts_store.async_delay_save(self._written_counts, COUNTS_DELAY_S)
+
+    def _written_counts(self) -> dict[str, Any]:
+        """Return the totals as of the moment of writing."""
+        self._counting = False
+        counts = Counts() if self._counts is None else self._counts()
+        return encode(counts)  # type: ignore[return-value]
+
     async def remove(self) -> None:
-        """Delete the file, after what is being written, and write no more."""
+        """Delete the files, after what is being written, and write no more."""
         self._removed = True
         async with self._writing:
             await self._store.async_remove()
+            await self._counts_store.async_remove()

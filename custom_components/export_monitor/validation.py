@@ -123,11 +123,14 @@ class SensorValidation:
     """Tells readings from rubbish by number, unit and range; one for each config entry.
 
     A source that turns bad is logged once, with its range, and once when it is good again.
-    read_counts and invalid_counts are by source; being unavailable does not count as invalid.
+    All counts are by source; being unavailable does not count as invalid. While a source is out,
+    each answer from the cache is a hit, and each that the cache no longer has a miss.
     """
 
     read_counts: Counter[str] = field(default_factory=Counter)
     invalid_counts: Counter[str] = field(default_factory=Counter)
+    cache_hits: Counter[str] = field(default_factory=Counter)
+    cache_misses: Counter[str] = field(default_factory=Counter)
     _bad: dict[str, bool] = field(default_factory=dict, init=False)  # True: logged as invalid
 
     def check(
@@ -170,6 +173,15 @@ class SensorValidation:
             self._accept(step)
         else:
             self._refuse(source, step, f"{held_back_kwh:.3f} kWh", "a step that has flowed")
+
+    def count_outage(self, source: str, *, cached: bool) -> None:
+        """Count a read of a source that is out: from the cache, or in vain."""
+        (self.cache_hits if cached else self.cache_misses)[source] += 1
+
+    @staticmethod
+    def takes(kind: SourceKind, unit: str) -> bool:
+        """Tell whether a kind of source may come in a unit."""
+        return _canonical(kind, 1.0, unit) is not None
 
     def _accept(self, subject: str) -> None:
         if self._bad.pop(subject, None) is not None:

@@ -13,11 +13,16 @@ from custom_components.export_monitor.button import BUTTONS
 from custom_components.export_monitor.coordinator import DischargeStatus, SystemHealth
 from custom_components.export_monitor.models import Basis, Blocker, EndReason, ErrorState
 from custom_components.export_monitor.number import NUMBERS
-from custom_components.export_monitor.sensor import HEALTH_SENSORS, SENSORS, STALENESS
+from custom_components.export_monitor.sensor import (
+    HEALTH_SENSORS,
+    SENSORS,
+    STALENESS,
+    STATISTICS,
+)
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 WORDS = set(re.findall(r"\w+", REFERENCE)) | set(re.findall(r"`([^`]+)`", REFERENCE))
-ENTITIES = (*HEALTH_SENSORS, STALENESS, *SENSORS, *BINARY_SENSORS, *NUMBERS, *BUTTONS)
+ENTITIES = (*HEALTH_SENSORS, STALENESS, STATISTICS, *SENSORS, *BINARY_SENSORS, *NUMBERS, *BUTTONS)
 OPTIONS = sorted(set(const.DEFAULTS) - {const.CONF_OBSERVE_RESERVE, const.CONF_BATTERY_POWER_SIGN})
 
 

@@ -14,15 +14,17 @@ import pytest
 import yaml
 
 from custom_components.export_monitor import const, flow_schema, services
-from custom_components.export_monitor.alerts import NOTICES
+from custom_components.export_monitor.alerts import EMERGENCY, NOTICES
 from custom_components.export_monitor.engine.start import WRITE_ERRORS
 from custom_components.export_monitor.flow_schema import Refusal
+from custom_components.export_monitor.inspection import FIXABLE, FaultKind
 from custom_components.export_monitor.models import Basis, Blocker, ErrorState
 from custom_components.export_monitor.presets import PRESETS
 
 PACKAGE = Path(flow_schema.__file__).parent
 LANGUAGES = sorted(path.stem for path in (PACKAGE / "translations").glob("*.json"))
 PLATFORMS = ("binary_sensor", "button", "number", "sensor")
+PLATFORM_OF = {"health": "sensor"}  # rooms that describe entities of a platform
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 type Texts = Mapping[str, Any]
@@ -33,7 +35,12 @@ COMPOSED = {
     "failed_": {f"failed_{error}" for error in WRITE_ERRORS.values()},
 }
 # Keys that the code takes from a table, and which: the tables have tests of their own below.
-FROM_TABLES = {("alerts", "notice.name")}
+FROM_TABLES = {
+    ("alerts", "notice.name"),
+    ("alerts", "_words_of(name)"),
+    ("inspection", "fault.kind.value"),
+}
+OUTAGES = {"circuit_open", "channel_open", "source_open"}
 # Why some errors are told in no notification (specification page 2).
 UNANNOUNCED = {
     ErrorState.NONE: "there is nothing to tell",
@@ -74,7 +81,7 @@ def _branch(callee: str, module: str) -> str:
         return "exceptions"
     if "issue" in callee:
         return "issues"
-    return "selector" if "Selector" in callee else f"entity.{module}"
+    return "selector" if "Selector" in callee else f"entity.{PLATFORM_OF.get(module, module)}"
 
 
 def _callee(call: ast.Call) -> str:
@@ -219,6 +226,9 @@ SCHEMAS = {
     "start_discharge": services.START_SCHEMA,
     "stop_discharge": services.STOP_SCHEMA,
     "calculate_discharge": services.CALCULATE_SCHEMA,
+    "get_statistics": services.STATISTICS_SCHEMA,
+    "reset_circuit_breaker": services.RESET_SCHEMA,
+    "emergency_alert": services.ALERT_SCHEMA,
 }
 
 
@@ -249,6 +259,7 @@ def test_exceptions_use_only_the_placeholders_that_they_are_given() -> None:
             "failed": {"detail"},
             "entry": {"entry"} if key.startswith("entry_not_loaded") else set(),
             "invalid": {"field", "value"},
+            "circuit": {"circuit", "known"},
         }
         assert set(PLACEHOLDER.findall(text)) <= given.get(key.split("_")[0], set()), key
 
@@ -262,7 +273,41 @@ def test_every_error_state_is_announced_or_left_out_with_a_reason() -> None:
 
 
 def test_every_notification_has_words_and_none_is_left_over() -> None:
-    assert {notice.name for notice in NOTICES.values()} == set(texts("en")["issues"])
+    names = {notice.name for notice in NOTICES.values()}
+    all_clears = {notice.all_clear for notice in NOTICES.values()} - {None}
+    used = {*names, *all_clears, EMERGENCY, *OUTAGES, *FaultKind}
+    assert used == set(texts("en")["issues"])
+
+
+def _steps(text: str) -> list[int]:
+    return [int(step) for step in re.findall(r"^(\d)\. ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_fault_of_the_configuration_names_the_entity_and_the_steps(
+    language: str, kind: FaultKind
+) -> None:
+    words = texts(language)["issues"][kind]
+    described = words
+    if kind in FIXABLE:
+        (described,) = words["fix_flow"]["step"].values()
+        assert "description" not in words  # Home Assistant takes one of the two
+        assert set(words["fix_flow"]) <= {"step", "error", "abort"}
+    known = {"entry", "role", "entity", "new", "unit"}
+    for text in (words["title"], described["description"]):
+        assert set(PLACEHOLDER.findall(text)) <= known
+    steps = _steps(described["description"])
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) >= 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("outage", sorted(OUTAGES))
+def test_an_outage_names_its_circuit_and_the_steps(language: str, outage: str) -> None:
+    words = texts(language)["issues"][outage]
+    assert set(PLACEHOLDER.findall(words["title"])) == {"circuit"}
+    assert _steps(words["description"]) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -305,9 +350,13 @@ STEPS = {
         },
         "forecast": {role.key for role in flow_schema.FORECAST},
         "limits": NUMBERED["limits"],
+        "first_day": {flow_schema.EXPORT_COUNTER.key},
     },
-    "options": NUMBERED,
+    "options": NUMBERED | {"alerts": {const.CONF_NOTIFY_TARGETS}},
 }
+# Steps that only tell something: no field, and not offered in the menu.
+TOLD = {"first_day"}
+ONLY_OPTIONS = {Refusal.LEASE_BEYOND_DURATION, Refusal.NOT_A_NOTIFY_TARGET}
 # What the options flow can say no with; the config flow says the others.
 OPTIONS_REFUSALS = {
     Refusal.REQUIRED,
@@ -316,7 +365,7 @@ OPTIONS_REFUSALS = {
     Refusal.FORECAST_REQUIRED,
     Refusal.TARGET_BELOW_POWER,
     Refusal.MIN_SOC_BEYOND_CUTOFF,
-    Refusal.LEASE_BEYOND_DURATION,
+    *ONLY_OPTIONS,
 }
 
 
@@ -332,8 +381,9 @@ def test_every_field_of_a_form_has_a_label_and_a_description(flow: str, step: st
 def test_no_step_is_left_out_or_left_over() -> None:
     assert set(texts("en")["config"]["step"]) == set(STEPS["config"])
     options = texts("en")["options"]["step"]
-    assert set(options) == {"init", *STEPS["options"]}
+    assert set(options) == {"init", *STEPS["options"], *TOLD}
     assert set(options["init"]["menu_options"]) == set(STEPS["options"])
+    assert all(set(options[step]) == {"title", "description"} for step in TOLD)
 
 
 def test_the_range_of_a_setting_stands_in_its_description() -> None:
@@ -350,8 +400,7 @@ def test_the_range_of_a_setting_stands_in_its_description() -> None:
 
 def test_all_refusals_are_listed_for_the_flow_that_makes_them() -> None:
     assert set(texts("en")["options"]["error"]) == OPTIONS_REFUSALS
-    only_options = {Refusal.LEASE_BEYOND_DURATION}
-    assert set(texts("en")["config"]["error"]) == set(Refusal) - only_options
+    assert set(texts("en")["config"]["error"]) == set(Refusal) - ONLY_OPTIONS
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -379,5 +428,6 @@ def test_every_choice_has_words_for_its_options() -> None:
     signs = {const.SIGN_CHARGE_POSITIVE, const.SIGN_DISCHARGE_POSITIVE}
     expected = {"preset": set(PRESETS), "basis": set(Basis), "battery_power_sign": signs}
     choices = texts("en")["selector"]
-    assert set(choices) == keys_under("selector")
+    assert set(choices) == {*keys_under("selector"), "severity"}  # that one is services.yaml's
+    expected["severity"] = set(services.SEVERITIES)
     assert {key: set(each["options"]) for key, each in choices.items()} == expected

@@ -22,6 +22,7 @@ IDS = {
             "error_state",
             "data_staleness",
             "circuit_breaker_status",
+            "statistics",
             "export_headroom",
             "export_allowed",
             "exported_today",

@@ -139,3 +139,78 @@ async def test_services_stay_when_the_last_entry_goes(ready: House) -> None:
     assert refusal.value.translation_key == "entry_not_found"
     with pytest.raises(ServiceNotFound):
         await ready.call("no_such_service")
+
+
+# Resilience
+
+
+async def test_statistics_hold_the_counts_and_the_last_errors(ready: House) -> None:
+    for _ in range(60):
+        ready.runtime.coordinator.set_error_state(ErrorState.NO_DATA, "the detail")
+    ready.runtime.coordinator.clear_error_state()
+    answer = await ready.call("get_statistics")
+    assert answer["operations"] == 0
+    assert answer["resilience"]["circuits"]["battery_commands"]["state"] == "closed"
+    assert answer["resilience"]["sources"]["sensor.alphaess_soc_battery"]["reads"] > 0
+    assert len(answer["errors"]) == 50
+    assert answer["errors"][-1]["state"] == "no_data"
+    assert answer["errors"][-1]["detail"] == "the detail"
+
+
+async def test_statistics_are_a_response_and_nothing_else(ready: House) -> None:
+    with pytest.raises(ServiceValidationError):
+        await ready.hass.services.async_call(const.DOMAIN, "get_statistics", blocking=True)
+
+
+@pytest.mark.parametrize("data", [{}, {"circuit_name": "all"}])
+async def test_all_circuits_are_closed_by_default(ready: House, data: dict[str, str]) -> None:
+    circuits = ready.runtime.coordinator.resilience.circuits
+    for circuit in circuits.values():
+        for _ in range(5):
+            circuit.record_failure()
+    assert {circuit.state for circuit in circuits.values()} == {"open"}
+    await ready.call("reset_circuit_breaker", **data)
+    assert {circuit.state for circuit in circuits.values()} == {"closed"}
+    assert ready.entity("circuit_breaker_status") == "Closed"
+
+
+async def test_one_circuit_is_closed_by_name(ready: House) -> None:
+    circuits = ready.runtime.coordinator.resilience.circuits
+    for circuit in circuits.values():
+        for _ in range(5):
+            circuit.record_failure()
+    await ready.call("reset_circuit_breaker", circuit_name="battery_commands")
+    assert circuits["battery_commands"].state == "closed"
+    assert circuits["forecast"].state == "open"
+
+
+async def test_a_circuit_that_is_none_is_refused_with_the_names_there_are(ready: House) -> None:
+    with pytest.raises(ServiceValidationError) as refusal:
+        await ready.call("reset_circuit_breaker", circuit_name="fuse")
+    assert refusal.value.translation_key == "circuit_not_found"
+    known = (refusal.value.translation_placeholders or {})["known"]
+    assert {"all", "battery_commands", "export_monitor_update"} <= set(known.split(", "))
+
+
+async def test_the_button_closes_every_circuit(ready: House) -> None:
+    circuits = ready.runtime.coordinator.resilience.circuits
+    for circuit in circuits.values():
+        for _ in range(5):
+            circuit.record_failure()
+    button = {"entity_id": "button.export_monitor_reset_circuit_breakers"}
+    await ready.hass.services.async_call("button", "press", button, blocking=True)
+    assert {circuit.state for circuit in circuits.values()} == {"closed"}
+
+
+async def test_with_two_entries_the_new_services_ask_which_one_too(ready: House) -> None:
+    second = await _second(ready)
+    for service, data in (
+        ("get_statistics", {}),
+        ("reset_circuit_breaker", {}),
+        ("emergency_alert", {"message": "hello"}),
+    ):
+        with pytest.raises(ServiceValidationError) as refusal:
+            await ready.call(service, **data)
+        assert refusal.value.translation_key == "entry_required"
+        await ready.call(service, **data, config_entry_id=second.entry_id)
+    second.runtime_data.control.leave()

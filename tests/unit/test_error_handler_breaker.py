@@ -559,3 +559,21 @@ class BreakerBesideItsModel(RuleBasedStateMachine):
 
 
 TestBreakerBesideItsModel = BreakerBesideItsModel.TestCase
+
+
+def test_totals_go_on_from_an_earlier_run_and_the_state_does_not(clock: FakeClock) -> None:
+    breaker = CircuitBreaker(
+        "battery_commands",
+        BATTERY,
+        clock,
+        total_failures=9,
+        successes=7,
+        rejected=5,
+        opened=3,
+    )
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.failures == 0
+    fail(breaker, BATTERY.failures)
+    assert breaker.acquire() is None
+    counts = (breaker.total_failures, breaker.successes, breaker.rejected, breaker.opened)
+    assert counts == (9 + BATTERY.failures, 7, 6, 4)

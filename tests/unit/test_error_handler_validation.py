@@ -267,3 +267,27 @@ def test_the_unit_does_not_change_the_power(watts: float) -> None:
         # Rounding may carry the very edge over the limit.
         assert reading is None or reading == pytest.approx(watts, rel=1e-9, abs=1e-9)
         assert reading is not None or abs(watts) > 49_999.999
+
+
+def test_answers_in_an_outage_are_counted_by_source(validation: SensorValidation) -> None:
+    for cached in (True, True, False):
+        validation.count_outage("forecast", cached=cached)
+    assert validation.cache_hits == {"forecast": 2}
+    assert validation.cache_misses == {"forecast": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "taken"),
+    [
+        (SourceKind.SOC, "%", True),
+        (SourceKind.SOC, "", True),
+        (SourceKind.SOC, "kWh", False),
+        (SourceKind.POWER, "kW", True),
+        (SourceKind.POWER, "", False),
+        (SourceKind.ENERGY_TOTAL, "MJ", True),
+    ],
+)
+def test_a_unit_is_taken_or_not_whatever_the_value(
+    kind: SourceKind, unit: str, taken: bool
+) -> None:
+    assert SensorValidation.takes(kind, unit) is taken

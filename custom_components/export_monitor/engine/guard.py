@@ -35,7 +35,10 @@ def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
         or _following(turn, observation, session)
     )
     if reason is EndReason.BATTERY_NOT_FOLLOWING:
-        turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING)
+        given = watts(observation.readings.battery_power)
+        shown = "?" if given is None else f"{given:.0f}"
+        detail = f"{shown} W of {session.power_w:.0f} W"
+        turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING, detail)
     if reason is not None:
         begin_stop(turn, reason)
     elif turn.state.watch.blind is None:

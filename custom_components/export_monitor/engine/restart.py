@@ -27,7 +27,10 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     if phase is Phase.STARTING or broken:
         phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
     elif stopping is not None:
-        stopping = Stopping(stopping.reason, now, alarmed=stopping.alarmed)
+        # Its deadline runs on, or reloads would put the alarm off; what happened unseen does not count.
+        waited = max(0.0, (saved.utc - stopping.since.utc).total_seconds())
+        since = Instant(now.utc, now.mono - waited)
+        stopping = Stopping(stopping.reason, since, alarmed=stopping.alarmed)
     alarmed = stopping is not None and stopping.alarmed
     lease = state.lease
     if lease is not None:

@@ -73,7 +73,7 @@ def _observed(turn: Turn, observation: Observation, decision: Decision) -> None:
         case Phase.IDLE:
             _look_for_unbidden(turn, observation, decision)
         case Phase.STARTING:
-            guard_start(turn)
+            guard_start(turn, decision)
             guard_activation(turn, observation, decision)
         case Phase.ACTIVE:
             guard(turn, observation, decision)

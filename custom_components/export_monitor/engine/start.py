@@ -46,6 +46,15 @@ REFUSAL_ERRORS = {
     Blocker.NO_DATA: ErrorState.NO_DATA,
     Blocker.SOC_MISSING: ErrorState.SOC_READ_FAILED,
 }
+# What comes about by itself while the parameters are written: the battery and the data are well.
+PASSING = frozenset(
+    {
+        Blocker.TARGET_ZERO,
+        Blocker.SOC_AT_FLOOR,
+        Blocker.SOC_AT_RESERVE,
+        Blocker.NO_HEADROOM,
+    }
+)
 BATTERY_FAULTS = (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING)
 
 
@@ -133,7 +142,10 @@ def continue_start(turn: Turn, event: Answered) -> None:
     if kind is WriteKind.SWITCH_ON and (decision is None or decision.blocker is not None):
         # The world has changed since the request: activation is the last chance to say no.
         reason = Blocker.NO_DATA if decision is None else decision.blocker
-        _fail(turn, ErrorState.START_FAILED, str(reason))
+        if reason in PASSING:
+            _withdraw(turn, starting, reason)
+        else:
+            _fail(turn, ErrorState.START_FAILED, str(reason))
         return
     number = turn.write(kind, value)
     turn.state = replace(
@@ -152,6 +164,13 @@ def _fail(turn: Turn, error: ErrorState, detail: str) -> None:
     begin_stop(turn, EndReason.START_FAILED, error=error, detail=detail)
 
 
+def _withdraw(turn: Turn, starting: Starting, reason: Blocker | None) -> None:
+    """Refuse late, for a reason that is nobody's fault: the parameters are set, nothing is on."""
+    turn.commands.append(Reply(starting.request_id, Answer.REFUSED, blocker=reason))
+    turn.state = replace(turn.state, starting=None)
+    begin_stop(turn, EndReason.START_CANCELLED)
+
+
 def _activate(turn: Turn, starting: Starting) -> None:
     turn.clear_error(*BATTERY_FAULTS)
     # The lease counts from the command, not from its answer: never later than the battery's own.
@@ -165,11 +184,18 @@ def _activate(turn: Turn, starting: Starting) -> None:
     turn.commands.append(Reply(starting.request_id, Answer.STARTED, session=turn.state.session))
 
 
-def guard_start(turn: Turn) -> None:
-    """Give up a start whose answers do not come."""
+def guard_start(turn: Turn, decision: Decision) -> None:
+    """Give up a start whose answers do not come, or that has lost its reasons meanwhile.
+
+    Switching on is tried again after seconds: what is refused at a request is refused there too.
+    """
     starting = turn.state.starting
-    if starting is not None and turn.now.mono - starting.since.mono > START_DEADLINE_S:
+    if starting is None:
+        return
+    if turn.now.mono - starting.since.mono > START_DEADLINE_S:
         _fail(turn, ErrorState.START_FAILED, "no answer")
+    elif starting.switched_at is not None and decision.blocker in REFUSAL_ERRORS:
+        _fail(turn, ErrorState.START_FAILED, str(decision.blocker))
 
 
 def adopt(turn: Turn, observation: Observation, decision: Decision, power_w: float) -> None:
