@@ -92,6 +92,17 @@ async def set_up(hass: HomeAssistantProcess, **changes: object) -> str:
     return entry_id
 
 
+async def reconfigure(
+    hass: HomeAssistantProcess, entry_id: str, group: str, **changes: object
+) -> None:
+    """Change some settings of one group in the options, and leave the rest of it as it is."""
+    step = await hass.client.start_options_flow(entry_id)
+    step = await hass.client.answer_options_flow(step["flow_id"], {"next_step_id": group})
+    step = await hass.client.answer_options_flow(step["flow_id"], _accept(step, **changes))
+    if step["type"] != "create_entry":
+        raise CheckFailedError(f"the options refuse: {step.get('errors')}")
+
+
 async def ready(hass: HomeAssistantProcess, timeline: Timeline) -> float:
     """Wait for the battery's readings, set the battery up as its owner would; return the export."""
     client = hass.client

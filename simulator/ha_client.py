@@ -172,12 +172,23 @@ class HomeAssistantClient:
             step = await self.answer_flow(step["flow_id"], given)
         return step
 
-    async def run_options_flow(self, entry_id: str, *answers: dict[str, Any]) -> dict[str, Any]:
-        """Go through an options flow with one set of answers a form; returns the last step."""
+    async def start_options_flow(self, entry_id: str) -> dict[str, Any]:
+        """Begin an entry's options flow."""
         path = "/config/config_entries/options/flow"
         step: dict[str, Any] = await self.request("POST", path, {"handler": entry_id})
+        return step
+
+    async def answer_options_flow(self, flow_id: str, answers: dict[str, Any]) -> dict[str, Any]:
+        """Answer an options flow's form or menu."""
+        path = f"/config/config_entries/options/flow/{flow_id}"
+        step: dict[str, Any] = await self.request("POST", path, answers)
+        return step
+
+    async def run_options_flow(self, entry_id: str, *answers: dict[str, Any]) -> dict[str, Any]:
+        """Go through an options flow with one set of answers a form; returns the last step."""
+        step = await self.start_options_flow(entry_id)
         for given in answers:
-            step = await self.request("POST", f"{path}/{step['flow_id']}", given)
+            step = await self.answer_options_flow(step["flow_id"], given)
         return step
 
     async def entries(self, domain: str) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ def prepare(  # noqa: PLR0913 - keywords that belong together only here
     integration: Path | None,
     language: str,
     time_zone: str,
+    duration_step_min: int,
 ) -> None:
     """Write a configuration folder; a user and entries from an earlier run are kept."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,7 @@ def prepare(  # noqa: PLR0913 - keywords that belong together only here
             "modbus_host": HOST,
             "modbus_port": modbus_port,
             "simulator_url": simulator_url,
+            "duration_step": duration_step_min,
         },
     )
     _listen_on(folder, port, in_storage=version_of(python) >= _HTTP_IN_STORAGE)

@@ -246,7 +246,8 @@ class HomeAssistantProcess(_Process):
     """A real Home Assistant on loopback, from the environment that `python` stands in.
 
     `integration` is linked into its configuration where it exists; None leaves it out.
-    `boot_s` is how long the last start took until Home Assistant called itself running.
+    `duration_step_min` is the step of the battery's own timer: the shortest time that it can be
+    armed for. `boot_s` is how long the last start took until Home Assistant called itself running.
     """
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
@@ -259,6 +260,7 @@ class HomeAssistantProcess(_Process):
         integration: Path | None = INTEGRATION,
         language: str = "en",
         time_zone: str = "Etc/UTC",
+        duration_step_min: int = 5,
     ) -> None:
         """Choose; nothing is written before the start."""
         super().__init__(folder / "console.log")
@@ -271,6 +273,7 @@ class HomeAssistantProcess(_Process):
         self._integration = integration
         self._language = language
         self._time_zone = time_zone
+        self._duration_step_min = duration_step_min
 
     @property
     def url(self) -> str:
@@ -309,6 +312,7 @@ class HomeAssistantProcess(_Process):
             integration=self._integration,
             language=self._language,
             time_zone=self._time_zone,
+            duration_step_min=self._duration_step_min,
         )
 
     async def start(self, timeout_s: float = 120.0) -> None:

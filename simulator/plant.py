@@ -58,7 +58,9 @@ class Plant:
         self._flash = dict.fromkeys(reg.FLASH_BACKED, 100)
         self._blocks = self._register_blocks()
         self._battery_w = 0.0
+        self._known_flow: Flow | None = None
         self._battery_w = self._flow().battery
+        self._known_flow = None
 
     # What can be asked and set
 
@@ -79,6 +81,7 @@ class Plant:
     def now(self, moment: datetime) -> None:
         self._start_utc = moment.astimezone(UTC) - timedelta(seconds=self.elapsed_s)
         self._weather_slot = -1
+        self._known_flow = None
 
     @property
     def soc(self) -> float:
@@ -88,6 +91,7 @@ class Plant:
     @soc.setter
     def soc(self, percent: float) -> None:
         self._stored_kwh = self.settings.capacity_kwh * min(max(percent, 0.0), 100.0) / 100
+        self._known_flow = None
 
     @property
     def pv_w(self) -> float | None:
@@ -98,6 +102,7 @@ class Plant:
     def pv_w(self, watts: float | None) -> None:
         self._pv_w = watts
         self._weather_slot = -1
+        self._known_flow = None
 
     @property
     def load_w(self) -> float | None:
@@ -108,6 +113,7 @@ class Plant:
     def load_w(self, watts: float | None) -> None:
         self._load_w = watts
         self._weather_slot = -1
+        self._known_flow = None
 
     def truth(self) -> Truth:
         """Return what really happens at this moment."""
@@ -149,6 +155,7 @@ class Plant:
 
     def _settle(self) -> None:
         """Let happen what is due now."""
+        self._known_flow = None
         self._dispatch.settle(self._now_us)
         self.faults.expire(self.elapsed_s)
         self._meters.settle(self._now_us, frozen=self.faults.active(Fault.FREEZE_COUNTERS))
@@ -209,7 +216,13 @@ class Plant:
         return self._weather
 
     def _flow(self) -> Flow:
-        """Return the powers of this moment; PV that finds no way out is clipped."""
+        """Return the powers of this moment, worked out once for all that read them."""
+        if self._known_flow is None:
+            self._known_flow = self._work_out_flow()
+        return self._known_flow
+
+    def _work_out_flow(self) -> Flow:
+        """Work the powers out; PV that finds no way out is clipped."""
         pv, load = self._sun_and_house()
         battery = self._bounded(self._ramped(self._wanted_w(pv, load)), pv, 0.0)
         pv = min(pv, self.settings.inverter_limit_w - battery)
@@ -259,6 +272,9 @@ class Plant:
         block = self._blocks.get(address)
         if block is not None and len(words := block()) == count:
             return words
+        offset = address - reg.DISPATCH
+        if 0 <= offset <= reg.DISPATCH_LENGTH - count:
+            return list(self._dispatch.words[offset : offset + count])
         image = self.image()
         try:
             return [image[at] for at in range(address, address + count)]
@@ -281,6 +297,7 @@ class Plant:
             self._dispatch.write(offset, values, self._now_us)
         elif obeyed:
             self._flash[address] = values[0]
+        self._known_flow = None
 
     def _check_link(self) -> None:
         if self.faults.active(Fault.DROP):

@@ -180,7 +180,8 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             if self.control.state.watch.incomplete is None:
                 self._update_circuit.record_success()
                 self.staleness.mark_update()
-            elif not self.control.awaiting_reports:
+            elif self.control.faulty() is not None and not self.control.awaiting_reports:
+                # What only the metering objects to is old data, and no reason to look less often.
                 self._update_circuit.record_failure()
             self._log_change()
         elif self._polled_once and not self.discharge_active:

@@ -276,6 +276,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterMark:
+    """Where the export meter stood at a moment, on its own endless scales (kWh)."""
+
+    reading: float = 0.0
+    """The upper bound: the counter and the part between its ticks."""
+    counter: float = 0.0
+    flowed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One deliberate discharge, from the request to the proven end."""
 
@@ -284,8 +294,7 @@ class Session:
     started: datetime
     power_w: float
     cutoff_soc: float
-    counted_at_start: float
-    """Export counter including the part between ticks, on the meter's own endless scale (kWh)."""
+    meter_at_start: MeterMark
     energy_limit_kwh: float | None = None
     planned_end: datetime | None = None
     exported_kwh: float = 0.0

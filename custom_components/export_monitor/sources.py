@@ -208,7 +208,8 @@ class Sources:
         """
         if not self._starting_up or self._confirmed(source.entity_id, reported):
             return False
-        if not source.rests or (now - reported).total_seconds() < RESTED_S:
+        # By size: what was reported before the clock was set back looks new for as long as that.
+        if not source.rests or abs((now - reported).total_seconds()) < RESTED_S:
             return True
         answers = any(
             self._confirmed(state.entity_id, state.last_reported)

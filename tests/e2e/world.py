@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from simulator import demo
-from simulator.ha_client import EntityState, HomeAssistantClient
+from simulator.ha_client import EntityState, HomeAssistantClient, HomeAssistantError
 from simulator.launch import ROOT, HomeAssistantProcess, SimulatorProcess, time_zone_at
 
 DOMAIN = demo.DOMAIN
@@ -78,7 +78,9 @@ class World:
             value=self.setup["target_export"],
         )
         if (await self.simulator.truth())["dispatch_active"]:
-            await self.client.call(DOMAIN, "stop_discharge")
+            with suppress(HomeAssistantError):  # a stop that was late before is late now
+                await self.client.call(DOMAIN, "stop_discharge")
+            await self.until(lambda truth: not truth["dispatch_active"], 40)
         await self.package_rests()
         if not (await self.act("calculate_discharge"))["can_start"]:
             # After a lost link the meters are read at their next minute, and the circuit of the
@@ -89,6 +91,23 @@ class World:
             )
             await until(lambda: self.act("calculate_discharge"), lambda plan: plan["can_start"], 60)
         await self.client.wait_for(HEALTH, "Healthy", 30)
+
+    async def allow(self, headroom_kwh: float) -> None:
+        """Change the fixed limit, as its owner would, until so much may be exported."""
+
+        async def change() -> float:
+            plan = await self.act("calculate_discharge")
+            lacking: float = headroom_kwh - plan["headroom_kwh"]
+            if abs(lacking) > demo.METER_STEP_KWH:
+                await self.change("limits", fixed_limit=self.setup["fixed_limit"] + lacking)
+            return lacking
+
+        await until(change, lambda lacking: abs(lacking) <= demo.METER_STEP_KWH, 20)
+
+    async def change(self, group: str, **answers: object) -> None:
+        """Change settings of one group in the options."""
+        await demo.reconfigure(self.hass, self.entry_id, group, **answers)
+        self.setup |= answers
 
     async def package_rests(self) -> None:
         """Wait until the package has dealt with the last change of a mode: it is deaf till then."""
@@ -162,20 +181,25 @@ async def open_world(
     folder: Path,
     *simulator_arguments: str,
     allowance_kwh: float = 3.0,
+    hour: float = EVENING,
     language: str = "en",
+    duration_step_min: int = 5,
+    forecast_factor: float = 1.0,
     **answers: object,
 ) -> AsyncIterator[World]:
-    """Start a house at evening and the Home Assistant of the interpreter that runs the tests."""
-    zone, hour = time_zone_at(EVENING)
+    """Start a house and the Home Assistant of the interpreter that runs the tests."""
+    zone, hour = time_zone_at(hour)
     house = ("--hour", f"{hour:.3f}", "--soc", "80", "--pv", "0", "--load", f"{LOAD_W:.0f}")
     python = ROOT / ".venv" / "simulator" / "bin" / "python"
     async with SimulatorProcess(python, folder, *house, *simulator_arguments) as simulator:
+        await simulator.set_plant(forecast_factor=forecast_factor)
         home_assistant = HomeAssistantProcess(
             Path(sys.executable),
             folder / "config",
             simulator=simulator,
             language=language,
             time_zone=zone,
+            duration_step_min=duration_step_min,
         )
         async with home_assistant as hass:
             world = World(simulator, hass)

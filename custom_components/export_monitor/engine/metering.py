@@ -7,6 +7,7 @@ So a counter that resets around midnight, early or late, adds nothing but its ow
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ..models import MeterMark
 from .period import Period
 
 MAX_STEP_KWH = 10.0  # specification page 3: a larger step is a fault of the counter
@@ -15,6 +16,7 @@ NEAR_ZERO_KWH = 0.5
 RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
 UNSEEN_MIDNIGHT = timedelta(hours=1)  # far beyond the gaps between reports
 HOLD_REPORTS = 3
+HOLD_APART = timedelta(seconds=5)  # one reading can be written several times at once
 RESTING_W = 50.0  # a grid sensor's own noise; a counter may rest under it
 DEFAULT_LIMIT_W = 50_000.0
 FROZEN_STEPS = 2
@@ -169,6 +171,9 @@ def _suspect(
     What it then adds is its step where that could have flowed, else only other evidence.
     `reported` stays at the last accepted report, so that the time that passed keeps counting.
     """
+    since = timedelta() if this.suspect_at is None else reported - this.suspect_at
+    if timedelta() < since < HOLD_APART:
+        return this
     holds = this.suspect is not None and 0 <= raw - this.suspect <= feasible + STEP_TOLERANCE_KWH
     if holds and this.suspect_reports + 1 >= HOLD_REPORTS:
         before = this.raw if this.raw is not None and raw >= this.raw else 0.0
@@ -229,6 +234,8 @@ class ExportMeter:
     """What the counter has gained since then (kWh)."""
     distrusted: bool = False
     """The counter has gained more in this session than the grid sensor has shown."""
+    flowed_in_all: float = 0.0
+    """Energy that flowed at most since the meter was first read (kWh)."""
     lag: float = 1.0
     """How far behind the truth a report may be, as a share of the time between two reports."""
 
@@ -241,6 +248,21 @@ class ExportMeter:
     def reading(self) -> float:
         """The same bound on an endless scale (kWh), for differences across midnight."""
         return self.counter.cumulative + self.ahead
+
+    @property
+    def mark(self) -> MeterMark:
+        """Return where the meter stands now."""
+        return MeterMark(self.reading, self.counter.cumulative, self.flowed_in_all)
+
+    def since(self, mark: MeterMark) -> float:
+        """Return the export since a mark (kWh), never too little.
+
+        A bound that was too high at the mark is drawn back by a later step, which must not be
+        taken for less export since: what flowed counts, up to what the counter leaves possible.
+        """
+        flowed = self.flowed_in_all - mark.flowed
+        possible = self.reading - mark.counter
+        return max(0.0, self.reading - mark.reading, min(flowed, possible))
 
     def frozen(self, meter_step: float) -> bool:
         """Whether the counter rests although measured export must have moved it."""
@@ -285,6 +307,7 @@ class ExportMeter:
             ahead=self.ahead + energy,
             since_report=self.since_report + energy,
             session_flow=self.session_flow + energy,
+            flowed_in_all=self.flowed_in_all + energy,
             since_step=self.since_step + (energy if measured and watts > RESTING_W else 0.0),
         )
 

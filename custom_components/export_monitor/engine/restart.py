@@ -27,7 +27,7 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     if phase is Phase.STARTING or broken:
         phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
     elif stopping is not None:
-        # Its deadline runs on, or reloads would put the alarm off; what happened unseen does not count.
+        # Its deadline runs on, or reloads would put the alarm off; time with nobody there is none.
         waited = max(0.0, (saved.utc - stopping.since.utc).total_seconds())
         since = Instant(now.utc, now.mono - waited)
         stopping = Stopping(stopping.reason, since, alarmed=stopping.alarmed)
@@ -72,5 +72,6 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
         ahead=meter.ahead + flowed,
         since_report=meter.since_report + flowed,
         session_flow=meter.session_flow + flowed,
+        flowed_in_all=meter.flowed_in_all + flowed,
         unconfirmed=True,
     )

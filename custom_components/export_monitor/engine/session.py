@@ -10,19 +10,22 @@ from ..models import (
     Decision,
     EndReason,
     ErrorState,
-    Instant,
     Observation,
     Origin,
     Readings,
 )
 from .accounting import (
+    SILENT_S,
     count_export,
     count_generation,
     decide,
     exceeded,
     watts,
+    worst_flow,
 )
 from .guard import guard, guard_activation, renewed, since
+from .metering import ExportMeter, Flow
+from .period import local_day
 from .start import adopt, begin_start, continue_start, guard_start
 from .state import (
     Answered,
@@ -87,20 +90,41 @@ def _note(turn: Turn, note: str | None) -> None:
         turn.state = replace(turn.state, session=replace(session, note=note))
 
 
-def _commanded(state: State, now: Instant) -> float:
+def _commanded(state: State, mono: float) -> float:
     """Return the power (W) that the battery has been told to give, until its dead-man ends it."""
     starting, lease = state.starting, state.lease
     if state.session is None or (starting is not None and starting.switched_at is None):
         return 0.0
-    if lease is not None and lease.renewal is None and now.mono >= lease.expires_at:
+    if lease is not None and lease.renewal is None and mono >= lease.expires_at:
         return 0.0
     return state.session.power_w
+
+
+def _looked_again(state: State, observation: Observation) -> ExportMeter:
+    """Return the meter after a time in which nobody looked: the worst case while a lease ran.
+
+    When Home Assistant has stood still, what is measured at both ends says nothing of between.
+    """
+    meter, lease, now = state.meter, state.lease, observation.now
+    if meter.at is None or now.mono - meter.at <= SILENT_S:
+        return meter
+    power = _commanded(state, meter.at)
+    if power <= 0:
+        return meter
+    until = now.mono
+    if lease is not None and lease.renewal is None:
+        until = min(until, lease.expires_at)
+    settings = observation.settings
+    flow = Flow(worst_flow(observation.readings, settings, power), measured=False)
+    meter = meter.flowed(flow, until, local_day(now.utc, settings.timezone))
+    return replace(meter, at=now.mono)
 
 
 def _account(turn: Turn, observation: Observation) -> Decision:
     """Bring sums, decision and standing conditions up to date."""
     state, session = turn.state, turn.state.session
-    meter = count_export(state.meter, observation, _commanded(state, turn.now))
+    meter = _looked_again(state, observation)
+    meter = count_export(meter, observation, _commanded(state, turn.now.mono))
     generation = count_generation(state.generation, observation)
     soc = observation.readings.soc
     last_soc = soc.value if soc.usable else state.last_soc
@@ -111,8 +135,7 @@ def _account(turn: Turn, observation: Observation) -> Decision:
         given = watts(observation.readings.battery_power) or 0.0
         session = replace(session, power_w=max(session.power_w, given))
     if session is not None:
-        exported = max(0.0, meter.reading - session.counted_at_start)
-        session = replace(session, exported_kwh=exported)
+        session = replace(session, exported_kwh=meter.since(session.meter_at_start))
     turn.state = replace(
         state,
         meter=meter,

@@ -92,7 +92,7 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
         started=turn.now.utc,
         power_w=power,
         cutoff_soc=decision.floor_soc,
-        counted_at_start=state.meter.reading,
+        meter_at_start=state.meter.mark,
         energy_limit_kwh=event.energy_kwh,
         planned_end=planned,
     )
@@ -211,6 +211,6 @@ def adopt(turn: Turn, observation: Observation, decision: Decision, power_w: flo
         started=turn.now.utc,
         power_w=power_w,
         cutoff_soc=decision.floor_soc,
-        counted_at_start=turn.state.meter.reading,
+        meter_at_start=turn.state.meter.mark,
     )
     turn.state = replace(turn.state, phase=Phase.ACTIVE, session=session, lease=None, unbidden=0)

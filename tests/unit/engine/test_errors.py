@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from custom_components.export_monitor.engine.errors import (
+    BATTERY_FAULTS,
     HISTORY,
     cleared,
     raised,
@@ -51,3 +52,31 @@ def test_the_history_keeps_the_last_ones() -> None:
 def test_clearing_what_does_not_stand_changes_nothing() -> None:
     errors = raised(Errors(), ErrorState.NO_DATA, NOON)
     assert cleared(errors, ErrorState.OVER_EXPORT) == errors
+
+
+def test_a_standing_error_keeps_what_was_said_of_it() -> None:
+    errors = raised(Errors(), ErrorState.START_FAILED, NOON, "no answer", "switch.battery")
+    entry = standing(errors, ErrorState.START_FAILED)
+    assert entry is not None
+    assert (entry.since, entry.detail, entry.entity_id) == (NOON, "no answer", "switch.battery")
+    assert entry.occurrences == 1
+    again = raised(errors, ErrorState.START_FAILED, NOON, "refused")
+    entry = standing(again, ErrorState.START_FAILED)
+    assert entry is not None
+    assert (entry.since, entry.detail, entry.entity_id) == (NOON, "refused", None)
+    assert entry.occurrences == 2
+    assert [(past.state, past.at, past.detail) for past in again.history] == [
+        (ErrorState.START_FAILED, NOON, "no answer"),
+        (ErrorState.START_FAILED, NOON, "refused"),
+    ]
+
+
+def test_faults_of_the_battery_are_those_of_its_writes_its_following_and_its_stop() -> None:
+    assert set(ErrorState) - BATTERY_FAULTS == {
+        ErrorState.NONE,
+        ErrorState.MODE_CONFLICT,
+        ErrorState.STALE_DATA,
+        ErrorState.NO_DATA,
+        ErrorState.SOC_READ_FAILED,
+        ErrorState.OVER_EXPORT,
+    }

@@ -108,6 +108,53 @@ def test_an_soc_lost_for_a_moment_is_no_error_yet(running: World) -> None:
 # --- Time ---
 
 
+@pytest.mark.parametrize(("seconds", "reason"), [(899.9, None), (900.0, EndReason.BLIND_LIMIT)])
+def test_it_may_be_blind_for_fifteen_minutes(
+    running: World, seconds: float, reason: EndReason | None
+) -> None:
+    running.broken.add("export")
+    watch = replace(running.state.watch, blind=running.now.mono - seconds)
+    running.state = replace(running.state, watch=watch)
+    assert _verdict(running) is reason
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(0.1, None), (0.0, EndReason.PLANNED_END)])
+def test_the_planned_end_counts_on_either_clock(
+    running: World, seconds: float, reason: EndReason | None
+) -> None:
+    before = running.state
+    assert before.session is not None
+    end = running.now.utc + timedelta(seconds=seconds)
+    running.state = replace(before, session=replace(before.session, planned_end=end))
+    assert _verdict(running) is reason
+    running.state = replace(before, ends_at=running.now.mono + seconds)
+    assert _verdict(running) is reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(59.9, None), (60.0, EndReason.BATTERY_NOT_FOLLOWING)]
+)
+def test_a_battery_may_lag_for_a_minute(seconds: float, reason: EndReason | None) -> None:
+    world = World(absent={"dispatch"}).discharging().run(30)
+    world.power_w = 1499.0
+    world.run(2)
+    watch = replace(world.state.watch, lagging=world.now.mono - seconds)
+    world.state = replace(world.state, watch=watch)
+    assert _verdict(world) is reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(14.9, None), (15.0, EndReason.BATTERY_NOT_FOLLOWING)]
+)
+def test_a_dispatch_may_read_disarmed_for_fifteen_seconds(
+    running: World, seconds: float, reason: EndReason | None
+) -> None:
+    watch = replace(running.state.watch, disarmed=running.now.mono - seconds)
+    running.state = replace(running.state, watch=watch)
+    look = _seen(running, dispatch_start=reading(0.0, running.now.utc))
+    assert _verdict(running, look) is reason
+
+
 def test_the_lease_ends_it_to_the_second() -> None:
     world = World().discharging()
     lease = world.state.lease
@@ -240,3 +287,35 @@ def test_somebody_elses_discharge_is_not_measured_by_what_was_asked() -> None:
     assert world.phase is Phase.ACTIVE
     assert world.state.session is not None
     assert world.state.session.origin is Origin.ADOPTED
+
+
+def test_a_failed_renewal_tells_the_batterys_own_words() -> None:
+    world = World().discharging()
+    lease = world.state.lease
+    assert lease is not None
+    world.state = replace(world.state, lease=replace(lease, minutes=1.0))
+    world.failing.add(WriteKind.DURATION)
+    world.run_until(lambda w: w.phase is Phase.STOPPING, 60)
+    error = next(
+        c for _, c in world.log if getattr(c, "error", None) is ErrorState.DURATION_SET_FAILED
+    )
+    assert getattr(error, "detail", "") == "refused"
+    assert world.reason is EndReason.RENEWAL_FAILED
+
+
+@pytest.mark.parametrize(
+    ("given_w", "absent", "follows"),
+    [
+        (1000.0, {"dispatch"}, True),
+        (540.0, {"dispatch"}, False),  # as much as the house takes
+        (1000.0, {"dispatch", "load"}, True),
+        (1000.0, {"dispatch", "load", "grid"}, False),  # what the house takes is not known
+    ],
+)
+def test_of_an_inverter_of_unknown_limit_more_than_the_house_takes_is_enough(
+    given_w: float, absent: set[str], follows: bool
+) -> None:
+    world = World(replace(SETTINGS, inverter_limit_w=0.0), absent=absent).discharging()
+    world.power_w = given_w
+    world.run(120)
+    assert (world.phase is Phase.ACTIVE) is follows

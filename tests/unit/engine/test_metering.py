@@ -331,3 +331,44 @@ def test_what_nobody_measures_counts_at_the_larger_of_its_two_ends() -> None:
         meter = ExportMeter().flowed(Flow(before, measured=False), 0.0, TODAY)
         meter = meter.flowed(Flow(after, measured=False), 10.0, TODAY)
         assert meter.ahead == pytest.approx(0.01)
+
+
+# --- One reading, written several times ---
+
+
+def test_a_reading_written_several_times_at_once_is_one_reading() -> None:
+    counter = _feed([5000.0], daily=False)
+    for n in range(4):  # as update_entity makes a poller do
+        at = NOON + timedelta(seconds=60, milliseconds=n)
+        counter = counter.observe(5015.0, at, TODAY, daily=False)
+    assert counter.total == 0.0
+    assert counter.suspect == 5015.0
+    for minute in (2, 3):
+        at = NOON + timedelta(minutes=minute)
+        counter = counter.observe(5015.0, at, TODAY, daily=False)
+    assert counter.suspect is None
+
+
+def test_a_clock_set_back_does_not_keep_a_suspicion_alive() -> None:
+    counter = _feed([5000.0], daily=False)
+    counter = counter.observe(5015.0, NOON + timedelta(hours=1), TODAY, daily=False)
+    for minute in (1, 2):
+        at = NOON + timedelta(minutes=minute)
+        counter = counter.observe(5015.0, at, TODAY, daily=False)
+    assert counter.suspect is None
+
+
+# --- Export since a mark ---
+
+
+def test_a_bound_that_was_too_high_at_the_mark_takes_nothing_from_what_came_after() -> None:
+    meter = ExportMeter().flowed(Flow(0.0, measured=True), 0.0, TODAY)
+    meter = meter.report(100.0, NOON, TODAY, daily=False, meter_step=0.01)
+    for second in (1, 61):  # a minute of the worst case while nothing flowed
+        meter = meter.flowed(Flow(5000.0, measured=False), float(second), TODAY)
+    mark = meter.mark
+    for second in (62, 122):
+        meter = meter.flowed(Flow(3600.0, measured=True), float(second), TODAY)
+    at = NOON + timedelta(seconds=122)
+    meter = meter.report(100.06, at, TODAY, daily=False, meter_step=0.01)
+    assert 0.06 <= meter.since(mark) <= 0.075
