@@ -20,6 +20,9 @@ from .channels import Channel, Channels
 from .control import Control
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
 from .error_handler import CircuitBreaker, RetryPolicy, SafeServiceCall, policy_for
+from .inputs.sources import Sources
+from .inputs.states import HassStates
+from .inputs.wiring import entity_ids
 from .inspection import Inspection, forget_issues
 from .models import EndReason, Settings
 from .resilience import Resilience
@@ -34,10 +37,7 @@ from .settings import (
     settings_of,
     switch_policy,
 )
-from .sources import Sources
-from .states import HassStates
 from .storage import Storage
-from .wiring import entity_ids
 
 PLATFORMS = (Platform.BINARY_SENSOR, Platform.BUTTON, Platform.NUMBER, Platform.SENSOR)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(const.DOMAIN)

@@ -10,8 +10,8 @@ from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
 from . import const
 from .engine.state import Write, WriteKind
 from .error_handler import CallResult, Expectation, Outcome, RetryPolicy, SafeServiceCall
+from .inputs.sources import NumberLimits
 from .presets import Preset
-from .sources import NumberLimits
 
 ROLES: Mapping[WriteKind, str] = {
     WriteKind.POWER: const.CONF_DISCHARGE_POWER,

@@ -18,7 +18,7 @@ import voluptuous as vol
 
 from . import const
 from .coordinator import Runtime
-from .flow_answers import (
+from .flow.answers import (
     FORECAST_BASES,
     Errors,
     chosen_targets,
@@ -32,7 +32,7 @@ from .flow_answers import (
     refused_timing,
     sign_contradicted,
 )
-from .flow_forms import (
+from .flow.forms import (
     CONF_NAME,
     alerts_schema,
     entity_fields,
@@ -41,7 +41,7 @@ from .flow_forms import (
     sensors_schema,
     user_schema,
 )
-from .flow_schema import (
+from .flow.schema import (
     BATTERY,
     EXPORT_COUNTER,
     FIRST_SETTINGS,
@@ -54,10 +54,10 @@ from .flow_schema import (
     Refusal,
     Role,
 )
+from .inputs.wiring import entity_ids
 from .models import Basis
 from .presets import ALPHAESS, GENERIC, PRESETS, Preset
 from .settings import merged, preset_of
-from .wiring import entity_ids
 
 type Answers = Mapping[str, Any]
 

@@ -47,6 +47,7 @@ from .engine.state import (
 )
 from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
 from .failsafe import Failsafe
+from .inputs.sources import Sources
 from .journal import log_answer, log_end
 from .models import (
     Degraded,
@@ -59,7 +60,6 @@ from .models import (
     Settings,
 )
 from .records import Records
-from .sources import Sources
 from .storage import Record, Storage, record_of
 
 _LOGGER = logging.getLogger(__name__)

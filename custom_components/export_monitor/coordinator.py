@@ -18,6 +18,7 @@ from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
 from .engine.state import Phase, State
 from .error_handler import BreakerState, CircuitBreaker
+from .inputs.rates import rate_at
 from .models import (
     Blocker,
     Decision,
@@ -29,7 +30,6 @@ from .models import (
     Session,
     StandingError,
 )
-from .rates import rate_at
 from .resilience import Resilience
 from .storage import Storage
 

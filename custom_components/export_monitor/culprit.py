@@ -2,8 +2,8 @@
 
 from .battery import Battery
 from .engine.state import WriteKind
+from .inputs.sources import Sources
 from .models import ErrorState, Readings
-from .sources import Sources
 
 ENTITY_OF_ERROR = {
     ErrorState.POWER_SET_FAILED: WriteKind.POWER,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from . import const
 from .engine.accounting import blind
 from .engine.state import Phase, State
+from .inputs.sources import Sources
 from .models import Basis, Degraded, Reading, Readings, Settings
-from .sources import Sources
 
 WITHOUT_GRID = "worst_case_between_ticks"
 WITHOUT_POWER = "commanded_power"

@@ -24,11 +24,11 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from . import const
 from .error_handler import SensorValidation, SourceKind
-from .flow_answers import refused_entities
-from .flow_schema import BATTERY, FORECAST, SENSORS, Refusal, Role
+from .flow.answers import refused_entities
+from .flow.schema import BATTERY, FORECAST, SENSORS, Refusal, Role
+from .inputs.states import HassStates
+from .inputs.wiring import entity_ids
 from .settings import merged, preset_of
-from .states import HassStates
-from .wiring import entity_ids
 
 RENAMING_S = 3.0  # the old state goes a moment after the registry has told of the new id
 LOOK_EVERY = timedelta(seconds=60)

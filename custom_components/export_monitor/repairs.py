@@ -13,11 +13,11 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from . import const
-from .flow_answers import FORECAST_BASES, refused_entities, sign_contradicted
-from .flow_schema import Refusal
+from .flow.answers import FORECAST_BASES, refused_entities, sign_contradicted
+from .flow.schema import Refusal
+from .inputs.wiring import entity_ids
 from .inspection import ROLES, role_name
 from .settings import merged, preset_of
-from .wiring import entity_ids
 
 CONF_ENTITY = "entity"
 

@@ -15,7 +15,7 @@ import voluptuous as vol
 from . import actions
 from .const import DOMAIN
 from .coordinator import ExportMonitorConfigEntry, Runtime
-from .formats import as_number
+from .inputs.formats import as_number
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_POWER = "power_w"

@@ -9,10 +9,10 @@ from homeassistant.util import dt as dt_util
 
 from . import const
 from .error_handler import POLICIES, BreakerPolicy, RetryPolicy
-from .formats import as_number
+from .inputs.formats import as_number
+from .inputs.wiring import entity_ids, is_daily
 from .models import Basis, Settings
 from .presets import GENERIC, PRESETS, Preset
-from .wiring import entity_ids, is_daily
 
 # Changing one of these takes effect at the next decision; any other change reloads the entry.
 LIVE_OPTIONS = frozenset(

@@ -13,15 +13,16 @@ from homeassistant.helpers.selector import validate_selector
 import pytest
 import yaml
 
-from custom_components.export_monitor import const, flow_schema, services
+from custom_components.export_monitor import const, services
 from custom_components.export_monitor.alerts import EMERGENCY, NOTICES
 from custom_components.export_monitor.engine.start import WRITE_ERRORS
-from custom_components.export_monitor.flow_schema import Refusal
+from custom_components.export_monitor.flow import schema as flow_schema
+from custom_components.export_monitor.flow.schema import Refusal
 from custom_components.export_monitor.inspection import FIXABLE, FaultKind
 from custom_components.export_monitor.models import Basis, Blocker, ErrorState
 from custom_components.export_monitor.presets import PRESETS
 
-PACKAGE = Path(flow_schema.__file__).parent
+PACKAGE = Path(const.__file__).parent
 LANGUAGES = sorted(path.stem for path in (PACKAGE / "translations").glob("*.json"))
 PLATFORMS = ("binary_sensor", "button", "number", "sensor")
 PLATFORM_OF = {"health": "sensor"}  # rooms that describe entities of a platform

@@ -8,9 +8,9 @@ import pytest
 from custom_components.export_monitor import const
 from custom_components.export_monitor.battery import Battery
 from custom_components.export_monitor.engine.state import Phase, Write, WriteKind
+from custom_components.export_monitor.inputs.sources import NumberLimits
 from custom_components.export_monitor.presets import ALPHAESS, GENERIC, Preset
 from custom_components.export_monitor.settings import preset_of
-from custom_components.export_monitor.sources import NumberLimits
 from tests.integration.conftest import Build
 from tests.integration.house import WIRING, House
 

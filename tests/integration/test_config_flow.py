@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.export_monitor import async_setup_entry, const
 from custom_components.export_monitor.coordinator import ExportMonitorConfigEntry
-from custom_components.export_monitor.flow_schema import LIMITS, TIMING, Refusal
+from custom_components.export_monitor.flow.schema import LIMITS, TIMING, Refusal
 from tests.conftest import Home
 
 SWITCH = "input_boolean.alphaess_helper_force_discharging"

@@ -6,13 +6,13 @@ from homeassistant.core import State
 import pytest
 
 from custom_components.export_monitor import const
-from custom_components.export_monitor.carbon import CarbonSource
 from custom_components.export_monitor.error_handler import (
     BreakerState,
     CircuitBreaker,
     SensorValidation,
     policy_for,
 )
+from custom_components.export_monitor.inputs.carbon import CarbonSource
 
 CARBON = "sensor.carbon_intensity_uk"
 T0 = datetime(2026, 6, 21, 12, tzinfo=UTC)

@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.export_monitor.models import Rate
-from custom_components.export_monitor.rates import (
+from custom_components.export_monitor.inputs.rates import (
     carbon_document,
     carbon_rates,
     nord_pool_rates,
@@ -16,6 +15,7 @@ from custom_components.export_monitor.rates import (
     price_rates,
     rate_at,
 )
+from custom_components.export_monitor.models import Rate
 
 HALF = timedelta(minutes=30)
 HOUR = timedelta(hours=1)

@@ -103,11 +103,12 @@ class CounterSum:
             return this
         if this.raw is None or this.reported is None:
             return _first(this, raw, reported, period, daily=daily)
-        if reported < this.reported:  # a clock set back; the value is judged at the next report
-            return replace(this, reported=reported)
-        feasible = (reported - this.reported).total_seconds() * limit_w / JOULES_PER_KWH
+        if reported < this.reported:  # a clock set back: it says nothing of the time that passed
+            this = replace(this, reported=reported)
+        seconds = (reported - this.reported).total_seconds()
+        feasible = max(seconds * limit_w / JOULES_PER_KWH, fill_kwh)
         dark = this.reported < period.start and reported - this.reported > UNSEEN_MIDNIGHT
-        if dark and daily and not credit and raw > this.raw and not _near_start(reported, period):
+        if dark and daily and not credit and raw >= this.raw and not _near_start(reported, period):
             this = replace(this, raw=0.0)  # its reset was not seen
         after = _judged(this, raw, reported, period, feasible, fill_kwh)
         if dark and not daily:  # how much of the step is yesterday's is unknown
@@ -319,7 +320,6 @@ class ExportMeter:
         *,
         daily: bool,
         meter_step: float,
-        limit_w: float = DEFAULT_LIMIT_W,
     ) -> "ExportMeter":
         """Accept a report of the counter and draw the bound back to it where it moved.
 
@@ -327,7 +327,7 @@ class ExportMeter:
         without a grid sensor it may as well be frozen.
         """
         counter = self.counter.observe(
-            raw, reported, period, daily=daily, limit_w=limit_w, fill_kwh=self.since_report
+            raw, reported, period, daily=daily, fill_kwh=self.since_report
         )
         if counter.reported == self.counter.reported:  # no report, or one held back
             return replace(self, counter=counter)

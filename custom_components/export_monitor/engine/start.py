@@ -55,7 +55,7 @@ PASSING = frozenset(
         Blocker.NO_HEADROOM,
     }
 )
-BATTERY_FAULTS = (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING)
+CLEARED_BY_A_START = (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING)
 
 
 def blocker_of(state: State, readings: Readings, decision: Decision) -> Blocker | None:
@@ -172,7 +172,7 @@ def _withdraw(turn: Turn, starting: Starting, reason: Blocker | None) -> None:
 
 
 def _activate(turn: Turn, starting: Starting) -> None:
-    turn.clear_error(*BATTERY_FAULTS)
+    turn.clear_error(*CLEARED_BY_A_START)
     # The lease counts from the command, not from its answer: never later than the battery's own.
     armed = starting.switched_at or turn.now
     turn.state = replace(

@@ -72,7 +72,8 @@ def pursue_stop(turn: Turn, observation: Observation) -> None:
         finish(turn, proof)
         return
     waited = turn.now.mono - stopping.last_attempt
-    regained = stopping.deaf and evidence.heard != heard_before
+    # What is heard after the first attempt is no link that has come back.
+    regained = stopping.deaf and stopping.attempts > 1 and evidence.heard != heard_before
     if waited >= _wait(stopping, observation.readings) or (regained and waited >= FIRST_WAIT_S):
         _next_attempt(turn, observation, stopping)
     if turn.now.mono - stopping.since.mono >= ALARM_AFTER_S and not stopping.alarmed:

@@ -109,6 +109,13 @@ def test_a_clock_set_back_holds_up_one_report_and_no_more() -> None:
     assert counter.total == pytest.approx(1.3)
 
 
+def test_the_last_step_before_a_counter_rests_counts_though_the_clock_was_set_back() -> None:
+    """A meter of the day reports only when it moves: a step put off might come tomorrow."""
+    counter = _feed([1.0, 1.1])
+    counter = counter.observe(1.15, NOON - timedelta(hours=1), TODAY, daily=True)
+    assert counter.total == pytest.approx(1.15)
+
+
 # --- Midnight ---
 
 

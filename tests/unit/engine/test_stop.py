@@ -433,3 +433,13 @@ def test_a_stop_unproven_for_hours_counts_no_more_than_the_dead_man_let_flow() -
     world.run(20)
     assert world.ended[-1].exported_kwh <= 3.0 * 0.5
     assert world.state.meter.counted <= world.exported + 0.5
+
+
+def test_a_users_own_mode_is_spared_the_fallback_though_the_battery_is_heard() -> None:
+    world = World().settle().discharging()
+    world.reset_lost = True
+    world.conflicts = ("input_boolean.force_charging",)
+    world.stop()
+    began = world.second
+    world.run_until(lambda w: bool(w.writes(WriteKind.FALLBACK_STOP)), 60)
+    assert world.second - began >= 8

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from .error_handler import CircuitBreaker, SensorValidation
+from ..error_handler import CircuitBreaker, SensorValidation
 
 
 class OptionalSource[T]:

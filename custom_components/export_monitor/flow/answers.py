@@ -12,8 +12,13 @@ from homeassistant.core import HomeAssistant, split_entity_id, valid_entity_id
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import SelectOptionDict
 
-from . import const
-from .flow_schema import (
+from .. import const
+from ..inputs.formats import as_number
+from ..inputs.wiring import entity_ids, is_daily
+from ..models import Basis
+from ..presets import FORECASTS, Preset
+from ..settings import option_number
+from .schema import (
     CUTOFF_NUMBER,
     DURATION_NUMBER,
     POWER_NUMBER,
@@ -25,11 +30,6 @@ from .flow_schema import (
     Role,
     watts,
 )
-from .formats import as_number
-from .models import Basis
-from .presets import FORECASTS, Preset
-from .settings import option_number
-from .wiring import entity_ids, is_daily
 
 CLOUD_PLATFORM = "alphaess"  # the cloud integration; the Modbus package has no platform of its own
 SIGN_TELLS_W = 300.0  # below that, losses and the moments between two readings speak as well

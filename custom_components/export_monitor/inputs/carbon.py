@@ -6,9 +6,9 @@ from datetime import datetime
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import State
 
-from . import const
-from .error_handler import CircuitBreaker, SensorValidation
-from .models import Rates
+from .. import const
+from ..error_handler import CircuitBreaker, SensorValidation
+from ..models import Rates
 from .optional import OptionalSource
 from .rates import carbon_document, carbon_rates
 from .states import EntityStates

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from . import const
-from .error_handler import SourceKind
+from .. import const
+from ..error_handler import SourceKind
 
 # Age limits of specification page 3 (s).
 FAST_LIMIT_S = 60.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 
-from .models import Quantiles, Slot
+from ..models import Quantiles, Slot
 
 WATTS_PER_KW = 1000.0
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # beyond it a slot would have no end

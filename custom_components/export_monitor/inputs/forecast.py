@@ -7,11 +7,11 @@ from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, STATE_UNAVAILABLE, STA
 from homeassistant.core import State
 from homeassistant.util import dt as dt_util
 
-from . import const
-from .engine.period import local_day
-from .error_handler import CircuitBreaker, SensorValidation, SourceKind
+from .. import const
+from ..engine.period import local_day
+from ..error_handler import CircuitBreaker, SensorValidation, SourceKind
+from ..models import Forecast, Quantiles
 from .formats import as_moment, solcast_slots, solcast_total
-from .models import Forecast, Quantiles
 from .optional import OptionalSource
 from .states import EntityStates
 from .wiring import Config, entity_ids

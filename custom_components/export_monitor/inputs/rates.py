@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import json
 from typing import Final
 
+from ..models import Rate
 from .formats import LATEST, as_moment, as_number
-from .models import Rate
 
 STARTS: Final = ("from", "start", "valid_from")
 ENDS: Final = ("to", "end", "valid_to")

@@ -7,8 +7,8 @@ from enum import StrEnum
 from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower, UnitOfTime
 from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
 
-from . import const
-from .formats import as_moment, as_number
+from .. import const
+from ..inputs.formats import as_moment, as_number
 
 
 class Refusal(StrEnum):

@@ -13,13 +13,13 @@ from homeassistant.const import (
 )
 from homeassistant.core import State as EntityState
 
-from . import const
+from .. import const
+from ..engine.state import State
+from ..error_handler import CircuitBreaker, Problem, SensorValidation, StaleDataDetector, Validated
+from ..models import Reading, Readings, SwitchReading
 from .carbon import CarbonSource
-from .engine.state import State
-from .error_handler import CircuitBreaker, Problem, SensorValidation, StaleDataDetector, Validated
 from .forecast import ForecastSource
 from .formats import as_number
-from .models import Reading, Readings, SwitchReading
 from .states import EntityStates
 from .wiring import FAST_LIMIT_S, Config, Source, Wiring
 

@@ -1,7 +1,7 @@
-"""The forms that the flows show: fields made of the tables of `flow_schema`.
+"""The forms that the flows show: fields made of the tables of `schema`.
 
 Only labels and kinds of input are said to the frontend. What an entity must be, and the range of
-a number, are judged by `flow_answers`: a selector refuses in English sentences of a schema.
+a number, are judged by `answers`: a selector refuses in English sentences of a schema.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from . import const
-from .flow_schema import LIMITS, SENSORS, Number, Role
-from .models import Basis
-from .presets import PRESETS
+from .. import const
+from ..models import Basis
+from ..presets import PRESETS
+from .schema import LIMITS, SENSORS, Number, Role
 
 CONF_NAME = "name"
 

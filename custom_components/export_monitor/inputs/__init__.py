@@ -1,0 +1,1 @@
+"""What comes in: entity states, judged and read by role."""
