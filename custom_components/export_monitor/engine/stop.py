@@ -205,7 +205,13 @@ def proven(evidence: Evidence, readings: Readings, mono: float) -> str | None:
         return "battery_power" if quiet_battery and _dispatch_gone(evidence, mono) else None
     if tells(readings):
         return "battery_power" if quiet_battery else None
-    return "switch" if readings.switch.on is False else None
+    return "switch" if readings.switch.on is False and not _flows_out(readings) else None
+
+
+def _flows_out(readings: Readings) -> bool:
+    """Whether more flows into the grid than the sun can give: the battery's, then."""
+    grid, pv = watts(readings.grid_power), watts(readings.pv_power)
+    return grid is not None and pv is not None and -grid > pv + QUIET_MARGIN_W
 
 
 def _dispatch_gone(evidence: Evidence, mono: float) -> bool:

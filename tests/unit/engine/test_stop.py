@@ -443,3 +443,16 @@ def test_a_users_own_mode_is_spared_the_fallback_though_the_battery_is_heard() -
     began = world.second
     world.run_until(lambda w: bool(w.writes(WriteKind.FALLBACK_STOP)), 60)
     assert world.second - began >= 8
+
+
+def test_where_only_the_switch_tells_export_beyond_the_sun_disproves_it() -> None:
+    world = World(absent={"battery", "dispatch"}).settle().discharging()
+    world.reset_lost = True
+    world.stop()
+    world.run_until(lambda w: not w.switch, 10)
+    world.run(2)
+    assert world.phase is Phase.STOPPING
+    world.run_until(lambda w: w.phase is Phase.IDLE, 30)
+    assert world.phase is Phase.IDLE
+    assert not world.armed
+    assert world.ended[-1].proof == "switch"
