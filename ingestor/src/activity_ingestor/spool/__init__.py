@@ -1,0 +1,7 @@
+"""The loss-free queue on disk between the sources and the database."""
+
+from activity_ingestor.spool.lane import Lane
+from activity_ingestor.spool.records import Record
+from activity_ingestor.spool.spool import Limits, Receipt, Spool, SpoolReport, Status
+
+__all__ = ["Lane", "Limits", "Receipt", "Record", "Spool", "SpoolReport", "Status"]
