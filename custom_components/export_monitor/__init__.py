@@ -25,6 +25,7 @@ from .inputs.states import HassStates
 from .inputs.wiring import entity_ids
 from .inspection import Inspection, forget_issues
 from .models import EndReason, Settings
+from .pulse import Pulse
 from .resilience import Resilience
 from .services import async_setup_services
 from .settings import (
@@ -112,6 +113,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         entry.async_on_unload(coordinator.start_ticking())
         entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
         entry.async_on_unload(Inspection(hass, entry).start())
+        entry.async_on_unload(Pulse(hass, entry.entry_id, coordinator).start())
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
         _let_go(hass, entry)  # or a guard that nobody knows of would live beside the next one

@@ -101,6 +101,7 @@ class Control:
         self.errors = Errors()
         self.readings: Readings | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._witnesses: list[Callable[[Command | None, State, State], None]] = []
         self._replies: dict[str, asyncio.Future[Reply]] = {}
         self._starts: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[CALLBACK_TYPE] = []
@@ -190,6 +191,7 @@ class Control:
         self._left = True
         self._alerts.hush()
         self._listeners.clear()
+        self._witnesses.clear()
         if self._orphan_timer is not None:
             self._orphan_timer()
             self._orphan_timer = None
@@ -207,6 +209,10 @@ class Control:
     def listen(self, listener: Callable[[], None]) -> None:
         """Call back after every event that changed something worth showing."""
         self._listeners.append(listener)
+
+    def witness(self, witness: Callable[[Command | None, State, State], None]) -> None:
+        """Call with every command, and after every step with none, and the states around it."""
+        self._witnesses.append(witness)
 
     @staticmethod
     def now() -> Instant:
@@ -352,6 +358,10 @@ class Control:
         self.state, commands = step(before, event)
         for command in commands:
             self._carry_out(command)
+            for witness in self._witnesses:
+                witness(command, before, self.state)
+        for witness in self._witnesses:
+            witness(None, before, self.state)
         self._sources.judge_steps(before, self.state)
         self._guard_while_needed()
         self._records.keep(before, self.state)

@@ -179,7 +179,10 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         if polled:
             if self.control.state.watch.incomplete is None:
                 self._update_circuit.record_success()
+                was_stale = self.staleness.is_stale()
                 self.staleness.mark_update()
+                if was_stale:  # its error need not stand until the next poll
+                    self.control.observe()
             elif self.control.faulty() is not None and not self.control.awaiting_reports:
                 # What only the metering objects to is old data, and no reason to look less often.
                 self._update_circuit.record_failure()

@@ -95,16 +95,39 @@ def test_an_old_forecast_that_stands_still_is_gone_when_its_last_slot_ends() -> 
 
 def test_a_source_that_keeps_failing_is_left_alone_until_its_circuit_lets_it_try() -> None:
     place = Place()
+    place.show("low", hours=1)
+    place.read()
+    place.show("unavailable")
     for _ in range(3):
-        assert place.read(1) is None
+        place.read(10)
     assert place.circuit.state is BreakerState.OPEN
     place.show("low", hours=8)
-    assert place.read(29) is None
+    assert place.read(29) == [100]  # the cached one
     assert place.read(1) == [100 + n for n in range(8)]
     assert place.circuit.state is BreakerState.HALF_OPEN
     place.read(1)
     assert place.circuit.state is BreakerState.CLOSED
     assert place.source.lost is None
+
+
+def test_a_moments_absence_opens_no_circuit_however_often_one_looks() -> None:
+    place = Place()
+    place.show("low", hours=2)
+    place.read()
+    place.show("unavailable")
+    for _ in range(15):
+        assert place.read(1) == [100, 101]
+    assert place.circuit.failures == 2
+    assert place.circuit.state is BreakerState.CLOSED
+
+
+def test_a_source_that_is_not_there_yet_is_no_failure() -> None:
+    place = Place()
+    for _ in range(10):
+        assert place.read(10) is None
+    assert place.circuit.total_failures == 0
+    place.show("low", hours=2)
+    assert place.read(10) == [100, 101]
 
 
 def test_a_source_of_the_index_alone_has_nothing_to_plan_with() -> None:

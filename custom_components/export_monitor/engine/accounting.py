@@ -74,13 +74,14 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     reading = readings.export_counter
     if reading.value is None or reading.reported is None or not reading.usable:
         return meter
-    return meter.report(
+    meter = meter.report(
         reading.value,
         _said(meter.counter, reading.reported, now),
         period,
         daily=settings.daily_export_counter,
         meter_step=settings.meter_step_kwh,
     )
+    return meter.rested(settings.meter_step_kwh)
 
 
 def count_generation(

@@ -16,11 +16,13 @@ NEAR_ZERO_KWH = 0.5
 RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
 UNSEEN_MIDNIGHT = timedelta(hours=1)  # far beyond the gaps between reports
 HOLD_REPORTS = 3
+TICK = timedelta(seconds=60)
 HOLD_APART = timedelta(seconds=5)  # one reading can be written several times at once
 RESTING_W = 50.0  # a grid sensor's own noise; a counter may rest under it
 DEFAULT_LIMIT_W = 50_000.0
 FROZEN_STEPS = 2
 FROZEN_TICKS = 3
+RESTS_AFTER_S = 120.0  # a meter's tick, and another until a poll has shown it
 FROZEN_AFTER_S = 120.0  # three ticks of a meter that ticks every 60 s, however often it is read
 JOULES_PER_KWH = 3_600_000.0
 
@@ -103,12 +105,13 @@ class CounterSum:
             return this
         if this.raw is None or this.reported is None:
             return _first(this, raw, reported, period, daily=daily)
-        if reported < this.reported:  # a clock set back: it says nothing of the time that passed
-            this = replace(this, reported=reported)
-        seconds = (reported - this.reported).total_seconds()
-        feasible = max(seconds * limit_w / JOULES_PER_KWH, fill_kwh)
-        dark = this.reported < period.start and reported - this.reported > UNSEEN_MIDNIGHT
-        if dark and daily and not credit and raw >= this.raw and not _near_start(reported, period):
+        before, last = this.raw, this.reported
+        if reported < last:  # a clock set back says nothing of the time that passed
+            last = reported - TICK
+            this = replace(this, reported=last)
+        feasible = max((reported - last).total_seconds() * limit_w / JOULES_PER_KWH, fill_kwh)
+        dark = last < period.start and reported - last > UNSEEN_MIDNIGHT
+        if dark and daily and not credit and raw >= before and not _near_start(reported, period):
             this = replace(this, raw=0.0)  # its reset was not seen
         after = _judged(this, raw, reported, period, feasible, fill_kwh)
         if dark and not daily:  # how much of the step is yesterday's is unknown
@@ -239,6 +242,9 @@ class ExportMeter:
     """Energy that flowed at most since the meter was first read (kWh)."""
     lag: float = 1.0
     """How far behind the truth a report may be, as a share of the time between two reports."""
+    told: datetime | None = None
+    """The last report of the counter, waited on since `told_at` (monotonic s)."""
+    told_at: float | None = None
 
     @property
     def counted(self) -> float:
@@ -329,7 +335,8 @@ class ExportMeter:
         counter = self.counter.observe(
             raw, reported, period, daily=daily, fill_kwh=self.since_report
         )
-        if counter.reported == self.counter.reported:  # no report, or one held back
+        if counter.reported == self.counter.reported or counter.suspect is not None:
+            # No report, or one held back.
             return replace(self, counter=counter)
         step = counter.cumulative - self.counter.cumulative
         if self.counter.raw is None:  # first sight: the part of a step in hand is unknown
@@ -369,6 +376,28 @@ class ExportMeter:
             session_gain=gain,
             distrusted=distrusted,
             lag=lag,
+        )
+
+    def rested(self, meter_step: float) -> "ExportMeter":
+        """Believe a counter that can be read and says nothing: outside a session it rests.
+
+        A meter of the day reports only when it moves. Without a grid sensor all that the battery
+        gives the house would else count as exported, for as long as nothing is.
+        """
+        measured = self.flow is not None and self.flow.measured
+        if self.deliberate or measured or not self.counter.trusted:
+            return self if self.told_at is None else replace(self, told_at=None)
+        if self.told_at is None or self.at is None or self.told != self.counter.reported:
+            return replace(self, told=self.counter.reported, told_at=self.at)
+        if self.at - self.told_at < RESTS_AFTER_S:
+            return self
+        return replace(
+            self,
+            ahead=min(self.ahead, meter_step),
+            since_report=0.0,
+            last_interval=self.since_report,
+            unconfirmed=False,
+            told_at=self.at,
         )
 
     def _lag(self, gain: float, meter_step: float) -> float:

@@ -57,7 +57,9 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
 
 
 def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
-    meter = replace(state.meter, at=None, flow=None, overdue_reports=0, overdue_since=None)
+    meter = replace(
+        state.meter, at=None, flow=None, overdue_reports=0, overdue_since=None, told_at=None
+    )
     session = state.session
     if session is None:
         return meter

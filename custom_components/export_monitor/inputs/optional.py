@@ -5,6 +5,8 @@ from datetime import datetime
 
 from ..error_handler import CircuitBreaker, SensorValidation
 
+AGAIN_AFTER_S = 10.0  # a poll: in a session the sources are read every second
+
 
 class OptionalSource[T]:
     """Serves the last good answer for as long as `lasts` allows.
@@ -28,6 +30,8 @@ class OptionalSource[T]:
         self._look = look
         self._lasts = lasts
         self._good: T | None = None
+        self._found_once = False
+        self._failed_at = -AGAIN_AFTER_S
         self.lost: datetime | None = None
         """When the source was lost (UTC); None while it is live, or was never there."""
 
@@ -47,12 +51,19 @@ class OptionalSource[T]:
         return self._good
 
     def _tried(self, now: datetime) -> T | None:
+        if self._circuit.clock() - self._failed_at < AGAIN_AFTER_S:
+            return None
         permit = self._circuit.acquire()
         if permit is None:
             return None
         found = self._look(now)
-        if found is None:
-            permit.failure()
-        else:
+        if found is not None:
+            self._found_once = True
             permit.success()
-        return found
+            return found
+        self._failed_at = self._circuit.clock()
+        if self._found_once:
+            permit.failure()
+        else:  # at the start it merely is not there yet
+            permit.release()
+        return None

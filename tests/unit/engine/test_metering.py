@@ -379,3 +379,44 @@ def test_a_bound_that_was_too_high_at_the_mark_takes_nothing_from_what_came_afte
     at = NOON + timedelta(seconds=122)
     meter = meter.report(100.06, at, TODAY, daily=False, meter_step=0.01)
     assert 0.06 <= meter.since(mark) <= 0.075
+
+
+# --- A counter that reports only when it moves ---
+
+
+def _idle(seconds: float, meter: ExportMeter, flow: Flow, *, session: bool = False) -> ExportMeter:
+    at = float(seconds)
+    return meter.during(session=session).flowed(flow, at, TODAY).rested(0.01)
+
+
+def _read(flow: Flow) -> ExportMeter:
+    meter = ExportMeter().flowed(flow, 0.0, TODAY)
+    return meter.report(100.0, NOON, TODAY, daily=False, meter_step=0.01)
+
+
+def test_what_the_battery_gives_the_house_all_night_is_no_export() -> None:
+    flow = Flow(1600.0, measured=False)
+    meter = _read(flow)
+    for second in range(1, 8 * 3600, 10):
+        meter = _idle(second, meter, flow)
+    assert meter.ahead <= 0.01 + 1600.0 * 130 / 3_600_000
+
+
+def test_in_a_session_a_counter_that_says_nothing_may_be_frozen() -> None:
+    flow = Flow(3600.0, measured=False)
+    meter = _idle(1, _read(flow), flow)
+    for second in range(2, 602):
+        meter = _idle(second, meter, flow, session=True)
+    assert meter.ahead >= 0.6
+    meter = _idle(660, meter, flow)  # and what the session let out last shows two ticks later
+    meter = _idle(770, meter, flow)
+    assert meter.ahead >= 0.6
+    assert _idle(790, meter, flow).ahead == pytest.approx(0.01)
+
+
+def test_beside_a_grid_sensor_a_resting_counter_is_not_asked() -> None:
+    flow = Flow(3600.0, measured=True)
+    meter = _read(flow)
+    for second in range(1, 301):
+        meter = _idle(second, meter, flow)
+    assert meter.ahead >= 0.3
