@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 import logging
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
@@ -37,6 +37,7 @@ class Pulse:
         self._coordinator = coordinator
         self._control = coordinator.control
         self._sequence = 0
+        self._job = HassJob(self._beat, cancel_on_shutdown=True)
         self._active = False
         self._timer: CALLBACK_TYPE | None = None
         self._ended = False
@@ -80,7 +81,7 @@ class Pulse:
             session,
         )
         self._sequence += 1
-        self._timer = None if self._ended else async_call_later(self._hass, interval_s, self._beat)
+        self._timer = None if self._ended else async_call_later(self._hass, interval_s, self._job)
 
     @callback
     def _tell(self, command: Command | None, before: State, after: State) -> None:

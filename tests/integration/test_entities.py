@@ -286,6 +286,17 @@ async def test_data_stale_for_five_minutes_is_an_error(ready: House) -> None:
     assert house.notification("stale_data") is None
 
 
+async def test_stale_data_is_no_error_any_more_with_the_poll_that_makes_it_fresh(
+    ready: House,
+) -> None:
+    house = ready
+    house.silence(*house.home.states())
+    await house.advance(400, until=lambda: house.entity("error_state") == "stale_data")
+    house.show()
+    await house.advance(120, until=lambda: not house.attributes("data_staleness")["is_stale"])
+    assert house.entity("error_state") == "none"
+
+
 async def test_the_worst_error_shows_and_the_next_one_after_it(ready: House) -> None:
     coordinator = ready.runtime.coordinator
     coordinator.set_error_state(ErrorState.NONE)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from ..models import EndReason, ErrorState, Instant
+from ..models import EndReason, ErrorState, Instant, Origin
 from .metering import JOULES_PER_KWH, ExportMeter
 from .start import WRITE_ERRORS
 from .state import Phase, State, Stopping, Watch
@@ -63,9 +63,14 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
     session = state.session
     if session is None:
         return meter
+    lease = state.lease
+    if lease is None and session.origin is not Origin.ADOPTED:
+        return meter  # nothing was switched on yet
     last = now.utc
-    if state.lease is not None:
-        last = min(last, state.lease.armed.utc + timedelta(minutes=state.lease.minutes))
+    if lease is not None:
+        ends = lease.armed.utc + timedelta(minutes=lease.minutes)
+        # A clock set back says nothing of how long nobody looked: as long as the lease ran.
+        last = ends if now.utc < saved.utc else min(last, ends)
     seconds = max(0.0, (last - saved.utc).total_seconds())
     before = state.meter.flow.export_w if state.meter.flow is not None else 0.0
     flowed = max(session.power_w, before) * seconds / JOULES_PER_KWH

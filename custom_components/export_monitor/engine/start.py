@@ -148,14 +148,17 @@ def continue_start(turn: Turn, event: Answered) -> None:
             _fail(turn, ErrorState.START_FAILED, str(reason))
         return
     number = turn.write(kind, value)
+    switching_on = kind is WriteKind.SWITCH_ON
     turn.state = replace(
         turn.state,
         starting=replace(
             starting,
             todo=tuple(rest),
             awaiting=number,
-            switched_at=turn.now if kind is WriteKind.SWITCH_ON else None,
+            switched_at=turn.now if switching_on else None,
         ),
+        # From here on the battery may run: a restart has to know for how long.
+        lease=Lease(starting.lease_min, turn.now) if switching_on else None,
     )
 
 

@@ -160,3 +160,32 @@ def test_a_record_that_contradicts_itself_leads_back_to_idle_by_a_stop() -> None
     world.state = replace(world.state, phase=Phase.STOPPING)  # with no stop
     _restart(world, 5).run(30)
     assert world.phase is Phase.IDLE
+
+
+def test_a_start_cut_off_before_the_switch_counts_nothing_for_the_time_nobody_looked() -> None:
+    world = World().settle()
+    world.request()
+    assert world.phase is Phase.STARTING
+    before = world.state.meter.counted
+    after = resume(world.state, world.now, instant(world.second + 7200.0))
+    assert after.meter.counted == before
+
+
+def test_a_start_cut_off_at_the_switch_counts_no_longer_than_its_lease() -> None:
+    world = World(unanswered={WriteKind.SWITCH_ON}).settle()
+    world.request()
+    world.run_until(lambda w: bool(w.writes(WriteKind.SWITCH_ON)), 30)
+    assert world.state.lease is not None
+    most = world.state.lease.minutes / 60 * 3.0
+    before = world.state.meter.counted
+    after = resume(world.state, world.now, instant(world.second + 7200.0))
+    assert 0 < after.meter.counted - before <= most + 0.01
+
+
+def test_a_clock_set_back_while_nobody_looked_counts_the_whole_lease() -> None:
+    world = World().settle().discharging().run(60)
+    assert world.state.lease is not None
+    left = world.state.lease.minutes * 60 - 60
+    before = world.state.meter.counted
+    after = resume(world.state, world.now, instant(world.second - 3600.0))
+    assert after.meter.counted - before >= left / 3600 * 3.0 * 0.95

@@ -16,7 +16,7 @@ from custom_components.export_monitor.engine.state import (
     Stopping,
     Watch,
 )
-from custom_components.export_monitor.models import EndReason, ErrorState, Instant
+from custom_components.export_monitor.models import EndReason, ErrorState, Instant, Origin
 from tests.unit.engine.world import World
 
 DOWN_S = 300.0
@@ -128,7 +128,7 @@ def test_only_what_a_start_or_a_new_day_clears_goes_on_standing(saved: World) ->
         (4000.0, 30.0, 300.0, 4000 * 300 / 3.6e6),
         (None, 30.0, 300.0, 3000 * 300 / 3.6e6),
         (2600.0, 2.0, 300.0, 3000 * 120 / 3.6e6),
-        (2600.0, 30.0, -300.0, 0.0),
+        (2600.0, 30.0, -300.0, 3000 * 1800 / 3.6e6),  # a clock set back tells no time
     ],
 )
 def test_what_flowed_unseen_counts_until_the_lease_was_over(
@@ -146,9 +146,15 @@ def test_what_flowed_unseen_counts_until_the_lease_was_over(
     assert (after.overdue_reports, after.overdue_since) == (0, None)
 
 
-def test_without_a_lease_it_may_have_flowed_all_the_time(saved: World) -> None:
+def test_without_a_lease_of_ours_nothing_was_switched_on(saved: World) -> None:
+    assert _resumed(saved, 7200.0, lease=None).meter.ahead == saved.state.meter.ahead
+
+
+def test_what_somebody_else_has_started_may_have_flowed_all_the_time(saved: World) -> None:
     before = saved.state.meter
-    after = _resumed(saved, 7200.0, lease=None).meter
+    assert saved.state.session is not None
+    adopted = replace(saved.state.session, origin=Origin.ADOPTED)
+    after = _resumed(saved, 7200.0, lease=None, session=adopted).meter
     assert after.ahead - before.ahead == pytest.approx(6.0, rel=1e-3)
 
 

@@ -1,0 +1,172 @@
+"""Schedules that once broke an invariant, shrunk, under the name of what was wrong."""
+
+from datetime import datetime
+
+import pytest
+
+from custom_components.export_monitor.models import Basis
+
+from .campaign import play
+from .schedule import ZONE, Fault, FaultKind, Schedule, Settings
+
+SCHEDULES = {
+    # 4: of siblings that rest, the one with the largest negative age was taken for the newest.
+    "a clock set back leaves resting counters stale": Schedule(
+        settings=Settings(contract_kwh=0.129),
+        start_at=91,
+        start_tries=1,
+        faults=(Fault(FaultKind.CLOCK_JUMP, at=239, duration=1, value=-7200.0),),
+        length=325,
+    ),
+    # 4: a value from before the step was as good as new until the clock had caught up with it.
+    "a clock set back after a restart": Schedule(
+        settings=Settings(contract_kwh=0.102),
+        start_at=77,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=114, duration=1, value=-7200.0),
+            Fault(FaultKind.RESTART, at=80, duration=1),
+        ),
+        length=259,
+    ),
+    # 4: a counter that counted by resting was in doubt again with its first move.
+    "a meter of the day moves for the first time after a start": Schedule(
+        settings=Settings(pv_w=1500.0, basis=Basis.FORECAST, contract_kwh=0.261),
+        start_at=78,
+        start_tries=1,
+        faults=(Fault(FaultKind.KILL, at=81, duration=1),),
+        length=309,
+    ),
+    # 3: each reload began the deadline of the alarm anew.
+    "a reload in the midst of a stop": Schedule(
+        settings=Settings(load_w=1600.0, contract_kwh=0.199, margin_kwh=0.1, service_s=1),
+        start_at=83,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.RELOAD, at=229, duration=1),
+            Fault(FaultKind.SERVICE_RAISES, at=131, duration=97, target="all"),
+        ),
+        length=322,
+    ),
+    # 2: the second attempt at switching on asked only whether a stop had come, seconds after the
+    # first, when another mode was on by then,
+    "another mode comes between two attempts to switch on": Schedule(
+        settings=Settings(
+            soc=22.15,
+            capacity_kwh=5.0,
+            load_w=200.0,
+            pv_w=1500.0,
+            contract_kwh=0.217,
+            margin_kwh=0.1,
+            target_w=3000.0,
+        ),
+        start_at=72,
+        faults=(
+            Fault(FaultKind.SERVICE_RAISES, at=105, duration=60, target="switch"),
+            Fault(FaultKind.OTHER_MODE, at=70, duration=15, target="export"),
+            Fault(FaultKind.OTHER_MODE, at=165, duration=60, target="charging"),
+        ),
+        length=260,
+    ),
+    # or the link was lost.
+    "the link is lost between two attempts to switch on": Schedule(
+        settings=Settings(basis=Basis.FORECAST, contract_kwh=0.106, margin_kwh=0.0),
+        start_at=93,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.SERVICE_SLOW, at=85, duration=9, target="switch", value=7.0),
+            Fault(FaultKind.LINK_DOWN, at=91, duration=1),
+        ),
+        length=314,
+    ),
+    # 7: headroom that ran out while the parameters were written stood as a failed start.
+    "headroom runs out during a slow start": Schedule(
+        settings=Settings(
+            soc=33.86,
+            load_w=1600.0,
+            pv_w=1500.0,
+            contract_kwh=0.599,
+            absent=("grid", "load"),
+            service_s=1,
+            write_s=1.7,
+            sells_itself_out=False,
+        ),
+        start_at=87,
+        energy_kwh=0.06,
+        length=286,
+    ),
+    # 5: the last tick before the counter came to rest was put off to its next move, tomorrow's.
+    "a clock set back before the last tick of the day": Schedule(
+        settings=Settings(
+            load_w=200.0,
+            pv_w=1500.0,
+            contract_kwh=0.778,
+            margin_kwh=0.1,
+            absent=("battery", "load", "dispatch"),
+        ),
+        start_at=83,
+        stop_at=209,
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=210, duration=5, value=-600.0),
+            Fault(FaultKind.SENSOR_MISSING, at=96, duration=90, target="export"),
+        ),
+        length=694,
+    ),
+    # 5: and after a lost link it was many ticks at once, held back as more than can have flowed.
+    "a clock set back and then a lost link": Schedule(
+        settings=Settings(
+            load_w=1600.0,
+            pv_w=300.0,
+            basis=Basis.FORECAST,
+            contract_kwh=0.255,
+            margin_kwh=0.1,
+            service_s=2,
+            reset_s=1.0,
+        ),
+        stop_at=212,
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=195, duration=5, value=-600.0),
+            Fault(FaultKind.LINK_DOWN, at=209, duration=150),
+        ),
+        length=379,
+    ),
+    # 5: without a grid sensor what the battery gave the house counted as exported for as long as a
+    # meter of the day rested, and the reset at midnight booked all of it on the new day.
+    "a counter that rests until midnight": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 3, 28, 23, 44, 29, tzinfo=ZONE),
+            soc=21.77173514169492,
+            capacity_kwh=5.0,
+            load_w=1600.0,
+            pv_w=300.0,
+            contract_kwh=1.295,
+            target_w=5000.0,
+            lease_min=30.0,
+            absent=("grid",),
+            service_s=2,
+            write_s=1.7,
+            jitter_s=0.5,
+            sells_itself_out=False,
+        ),
+        start_at=81,
+        faults=(Fault(FaultKind.DST_NIGHT, at=931, duration=30),),
+        length=1021,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_no_invariant_is_broken(name: str) -> None:
+    assert not play(SCHEDULES[name]).violations
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_fault_of_each_kind_in_mid_discharge_breaks_nothing(kind: FaultKind) -> None:
+    """One schedule for each kind, to be read; the campaign draws the rest."""
+    house = Settings(begin=datetime(2026, 6, 21, 21, tzinfo=ZONE), basis=Basis.FIXED)
+    target = {"OTHER_MODE": "charging"}.get(kind.name, "grid")
+    target = "switch" if kind.name.startswith("SERVICE_") else target
+    fault = Fault(kind, at=120, duration=20, target=target, value=2.0)
+    outcome = play(Schedule(settings=house, faults=(fault,)))
+    assert outcome.tally.reached_active
+    assert not outcome.violations
