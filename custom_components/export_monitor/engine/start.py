@@ -193,11 +193,10 @@ def guard_start(turn: Turn, decision: Decision) -> None:
     Switching on is tried again after seconds: what is refused at a request is refused there too.
     """
     starting = turn.state.starting
-    if starting is None:
-        return
-    if turn.now.mono - starting.since.mono > START_DEADLINE_S:
+    switched_on = starting is not None and starting.switched_at is not None
+    if starting is not None and turn.now.mono - starting.since.mono > START_DEADLINE_S:
         _fail(turn, ErrorState.START_FAILED, "no answer")
-    elif starting.switched_at is not None and decision.blocker in REFUSAL_ERRORS:
+    elif switched_on and decision.blocker in REFUSAL_ERRORS:
         _fail(turn, ErrorState.START_FAILED, str(decision.blocker))
 
 
