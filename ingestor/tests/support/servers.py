@@ -13,7 +13,7 @@ import subprocess
 import time
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -168,6 +168,9 @@ class _HttpServer(Server):
         try:
             with urlopen(self.url + self.ping, timeout=1) as response:
                 return bool(response.status < 300)
+        except HTTPError as error:
+            error.close()  # 503: it is starting
+            return False
         except (URLError, OSError):
             return False
 
