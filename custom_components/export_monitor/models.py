@@ -18,6 +18,21 @@ class Basis(StrEnum):
     FIXED = "fixed"
 
 
+class PeriodKind(StrEnum):
+    """What time the contract's figure is of."""
+
+    LOCAL_DAY = "local_day"
+    ROLLING_24H = "rolling_24h"
+    """The last 24 hours; only with the bases `generated` and `fixed`."""
+
+
+class Kind(StrEnum):
+    """What a session, or a window of the plan, does."""
+
+    DISCHARGE = "discharge"
+    CHARGE = "charge"
+
+
 class ErrorState(StrEnum):
     """States of `sensor.export_monitor_error_state`, from the least to the most severe."""
 
@@ -30,24 +45,30 @@ class ErrorState(StrEnum):
     CUTOFF_SET_FAILED = "discharge_cutoff_set_failed"
     DURATION_SET_FAILED = "discharge_duration_set_failed"
     START_FAILED = "discharge_start_failed"
+    CHARGE_START_FAILED = "charge_start_failed"
     BATTERY_NOT_RESPONDING = "battery_not_responding"
     OVER_EXPORT = "over_export"
+    CHARGE_STOP_FAILED = "charge_stop_failed"
     STOP_FAILED = "discharge_stop_failed"
 
 
 class EndReason(StrEnum):
-    """Why a discharge session ended."""
+    """Why a session ended."""
 
     TARGET_REACHED = "target_reached"
     HEADROOM_USED_UP = "headroom_used_up"
     SOC_FLOOR = "soc_floor"
     RESERVE_SOC = "reserve_soc"
+    FULL = "full"
     PLANNED_END = "planned_end"
+    WINDOW_END = "window_end"
     USER = "user"
     EXTERNAL = "external"
     BLIND_LIMIT = "blind_limit"
     BATTERY_NOT_FOLLOWING = "battery_not_following"
     OVER_EXPORT = "over_export"
+    PV_COVERS_TARGET = "pv_covers_target"
+    """The sun alone exports what is wanted: the battery would add to it, and not be charged."""
     RENEWAL_FAILED = "renewal_failed"
     UNLOAD = "unload"
     START_FAILED = "start_failed"
@@ -97,7 +118,7 @@ class Degraded:
 
 @dataclass(frozen=True, slots=True)
 class SwitchReading:
-    """The battery's discharge switch as it reads now; `on` is None while it cannot be read."""
+    """A switch of the battery as it reads now; `on` is None while it cannot be read."""
 
     on: bool | None
     reported: datetime | None = None
@@ -170,6 +191,47 @@ class Forecast:
     """When the source was lost; None while it is live."""
 
 
+class LoadSource(StrEnum):
+    """What a load profile is made of."""
+
+    STATISTICS = "statistics"
+    CONFIGURED = "configured"
+
+
+HALF_HOURS = 48
+SATURDAY = 5
+
+
+def is_weekend(local: datetime) -> bool:
+    """Tell Saturday and Sunday from the workdays."""
+    return local.weekday() >= SATURDAY
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProfile:
+    """The mean power (W) that the house draws in each half hour of the local day."""
+
+    workday: tuple[float, ...]
+    weekend: tuple[float, ...]
+    source: LoadSource
+
+    @classmethod
+    def flat(cls, kwh_per_day: float) -> "LoadProfile":
+        """Return a profile in which every half hour is the same."""
+        day = (max(0.0, kwh_per_day) * 1000 / 24,) * HALF_HOURS
+        return cls(day, day, LoadSource.CONFIGURED)
+
+    @staticmethod
+    def index(local: datetime) -> int:
+        """Return which half hour of its day a local moment is in."""
+        return 2 * local.hour + local.minute // 30
+
+    def watts(self, local: datetime) -> float:
+        """Return the power (W) at a local moment."""
+        day = self.weekend if is_weekend(local) else self.workday
+        return day[self.index(local)]
+
+
 @dataclass(frozen=True, slots=True)
 class Readings:
     """Everything the sources say at one moment. An optional role is None when not configured."""
@@ -178,6 +240,8 @@ class Readings:
     export_counter: Reading
     pv_counters: tuple[Reading, ...]
     switch: SwitchReading
+    charge_switch: SwitchReading | None = None
+    """None where the controls of a charge are not all configured."""
     grid_power: Reading | None = None
     battery_power: Reading | None = None
     pv_power: Reading | None = None
@@ -186,10 +250,14 @@ class Readings:
     reserve_soc: Reading | None = None
     forecast: Forecast | None = None
     carbon: Rates | None = None
+    export_price: Rates | None = None
+    import_price: Rates | None = None
+    load_profile: LoadProfile | None = None
+    """Learnt from statistics; None where only the configured figure is known."""
     conflicts: tuple[str, ...] = ()
-    """Names of battery modes other than forced discharge that are on."""
+    """Names of battery modes that are on, other than the two that we can command."""
     modes_known: bool = True
-    """Every other mode can be read: one that cannot may be on."""
+    """Every one of those modes can be read: one that cannot may be on."""
     sun_up: bool = True
 
 
@@ -201,6 +269,7 @@ class Settings:
     min_soc: float = 20.0
     safety_margin_kwh: float = 0.5
     basis: Basis = Basis.FORECAST
+    period: PeriodKind = PeriodKind.LOCAL_DAY
     fixed_limit_kwh: float = 0.0
     site_export_limit_w: float = 0.0
     inverter_limit_w: float = 0.0
@@ -210,10 +279,17 @@ class Settings:
     hardware_lease_min: float = 30.0
     blind_limit_min: float = 15.0
     duration_step_min: float = 5.0
+    power_step_w: float = 100.0
+    """What the battery's power can be set by."""
+    most_power_w: float = 0.0
+    """The largest power that it can be set to; 0 where that is unknown."""
     meter_step_kwh: float = 0.01
     daily_export_counter: bool = True
     daily_pv_counters: tuple[bool, ...] = (True,)
     fallback_stop: bool = False
+    charge_power_w: float = 3680.0
+    dry_run: bool = False
+    """Decide and record, start nothing; stops always act."""
     timezone: tzinfo = UTC
 
 
@@ -246,6 +322,11 @@ class Blocker(StrEnum):
     MODE_CONFLICT = "mode_conflict"
     ALREADY_RUNNING = "already_running"
     STOP_IN_PROGRESS = "stop_in_progress"
+    NO_CHARGE_CONTROL = "no_charge_control"
+    SOC_FULL = "soc_full"
+    COOLDOWN = "cooldown"
+    SOC_NEAR_FLOOR = "soc_near_floor"
+    DRY_RUN = "dry_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +354,10 @@ class Decision:
     """What is wrong with the data; None when it is complete, fresh and valid."""
     blocker: Blocker | None = None
     """The first reason why a start would be refused now."""
+    over_kwh: float = 0.0
+    """Counted export beyond the contract, as far as it is beyond doubt; negative below it."""
+    charge_blocker: Blocker | None = Blocker.NO_CHARGE_CONTROL
+    """The first reason why a charge up to full would be refused now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,23 +372,37 @@ class MeterMark:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One deliberate discharge, from the request to the proven end."""
+    """One deliberate discharge or charge, from the request to the proven end."""
 
     id: str
     origin: Origin
     started: datetime
     power_w: float
     cutoff_soc: float
+    """Where the battery itself ends it: the floor of a discharge, the target of a charge (%)."""
     meter_at_start: MeterMark
+    target_w: float | None = None
+    """Power wanted at the grid, which the battery's follows; None where nothing is followed."""
     energy_limit_kwh: float | None = None
     planned_end: datetime | None = None
     exported_kwh: float = 0.0
+    charged_kwh: float = 0.0
+    """What the battery has taken from the grid in a charge."""
     ended: datetime | None = None
     reason: EndReason | None = None
     note: str | None = None
     """What the person who stopped it gave as the reason."""
+    kind: Kind = Kind.DISCHARGE
+    window_end: datetime | None = None
+    """End of the plan's window that it runs in, None where nobody planned it."""
     proof: str | None = None
     """What proved the stop: `dispatch`, `battery_power` or `switch`."""
+
+    @property
+    def last_moment(self) -> datetime | None:
+        """When it ends at the latest: as asked for, or with its window."""
+        ends = [end for end in (self.planned_end, self.window_end) if end is not None]
+        return min(ends, default=None)
 
 
 @dataclass(frozen=True, slots=True)

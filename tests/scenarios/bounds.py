@@ -21,6 +21,9 @@ LEASE_SLACK_S = 2
 # A discharge nobody knows of. At rest the integration looks when something changes and every 10 s:
 # with the dispatch register (polled every 5 s) its change and one look more, without it five looks.
 NOTICED_S = {True: 20, False: 50}
+# A site limit: writes are 5 s apart, a service takes up to 3 s, its register 1.7 s, the battery's
+# ramp 1 s, and a gap of the grid's polls 4.3 s.
+SITE_S = 16
 STALE_S = 61  # page 3: SOC 60 s, by its own report or a sibling's; and a look a second
 HEALTHY_S = 120
 SCAN_S = 10

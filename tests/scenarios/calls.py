@@ -98,15 +98,16 @@ class Calls:
                 return self._number(write, wanted)
 
     def _smother(self) -> Course:
-        result = Result(Outcome.OK)
+        results: list[Result] = []
         for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, FULL_SOC)):
             entity_id = self.battery.entity_id(kind)
+            if self._limits(entity_id) is None:
+                results.append(Result(Outcome.UNAVAILABLE, entity_id))
+                continue
             expect = Expectation(entity_id, number=value, tolerance=0.05)
             data = {"entity_id": entity_id, "value": value}
-            result = yield from self._bypassing("set_value", data, expect)
-            if not result.ok:
-                break
-        return result
+            results.append((yield from self._bypassing("set_value", data, expect)))
+        return next((result for result in results if not result.ok), results[0])
 
     def _number(self, write: Write, wanted: Callable[[], bool]) -> Course:
         entity_id = self.battery.entity_id(write.kind)

@@ -57,6 +57,8 @@ DURATIONS = {
     FaultKind.KILL: (5, 15, 40, 90, 360),
     FaultKind.RESTART: (5, 15, 40, 90, 360),
 }
+LIVELY = 0.3  # share of houses with a kettle and perhaps a site limit
+MOST_LOAD_W = 500.0  # the inverter can give the target on top of it
 VALUES = {
     FaultKind.STOP_IGNORED: (0.0, 1.0, 2.0, 4.0),  # how many stops; 0: all but a full reset
     FaultKind.CLOCK_JUMP: (-7200.0, -600.0, -61.0, -5.0, 5.0, 61.0, 600.0, 7200.0),
@@ -103,6 +105,19 @@ def _settings(chance: random.Random) -> Settings:
 
 def generate(seed: int) -> Schedule:
     """Return the schedule of a seed."""
+    schedule = _still(seed)
+    # Of its own chance: what else a seed means stays as it is.
+    chance = random.Random(f"{seed} kettle")
+    if chance.random() >= LIVELY or schedule.settings.load_w > MOST_LOAD_W:
+        return schedule
+    site_w = chance.choice((0.0, 2500.0, 3680.0))
+    kettle_s = chance.choice((25, 40, 90))
+    settings = replace(schedule.settings, site_limit_w=site_w, kettle_s=kettle_s)
+    return replace(schedule, settings=settings)
+
+
+def _still(seed: int) -> Schedule:
+    """Return the schedule of a seed in a house that draws the same all the time."""
     chance = random.Random(seed)
     if seed % WHOLE_EVERY == WHOLE_EVERY - 1:
         return _whole(chance, seed)

@@ -25,6 +25,7 @@ from .bounds import (
     LINK_KINDS,
     NOTICED_S,
     OBEYED_S,
+    SITE_S,
     STALE_S,
     TICK_S,
     UNDER_WAY_S,
@@ -64,6 +65,7 @@ class Judge:
         self._ends_by: float | None = None
         self._stopping_since: int | None = None
         self._loose_since: int | None = None
+        self._over_site_s = 0
         self._commands_faulted_until = NEVER
         self._link_faulted_until = NEVER
         self._user_meddled = NEVER
@@ -202,6 +204,7 @@ class Judge:
             self._died_at = None
             self._judge_deadline(look)
             self._judge_export(look)
+            self._judge_site(look)
             self._judge_health(look)
         else:
             self._due_since = self._ends_by = None
@@ -271,6 +274,8 @@ class Judge:
         late = look.second - self._due_since
         if not self._exports(look.truth) or late <= OBEYED_S:
             return
+        if look.second - self._user_meddled <= OBEYED_S:
+            return  # somebody has switched it on once more
         if look.second - self._commands_faulted_until > AGAIN_S:
             self._verdict.violate(1, f"exports {late} s after a stop was due")
 
@@ -307,6 +312,23 @@ class Judge:
         self.tally.after_lease_s = max(self.tally.after_lease_s, beyond)
         if beyond > LEASE_SLACK_S:
             self._verdict.violate(1, f"exports {beyond:.0f} s beyond the battery's timer")
+
+    def _judge_site(self, look: Look) -> None:
+        """Page 1: with a grid sensor never above the site's limit, but while the power follows."""
+        limit, session = self.settings.site_limit_w, look.session
+        followed = (
+            limit > 0
+            and look.phase is Phase.ACTIVE
+            and session is not None
+            and session.target_w is not None
+            and not {"grid", "battery"} & set(self.settings.absent)
+            and look.second - self._last_fault_until > CONFIRMED_S
+            and not self._standing
+        )
+        over = followed and -look.truth.grid_w > limit
+        self._over_site_s = self._over_site_s + 1 if over else 0
+        if self._over_site_s > SITE_S:
+            self._verdict.violate(1, f"above the site's limit for {self._over_site_s} s")
 
     def _judge_loose(self, look: Look) -> None:
         """Nobody follows a discharge: it was not proven to be over, or has come back."""

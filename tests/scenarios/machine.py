@@ -127,8 +127,13 @@ class Machine:
             self.judge.stop_requested(second)
             self._take(StopRequested(self._observation(), EndReason.USER, f"stop-{second}"))
 
+    @property
+    def _guards(self) -> bool:
+        """Whether `control` runs its guard."""
+        return self.state.phase is not Phase.IDLE or self._mono() < self.state.aftermath_until
+
     def _live(self) -> None:
-        guarding = self.state.phase is not Phase.IDLE
+        guarding = self._guards
         polls = (self.stage.second - self._began) % round(self._scan_s) == 0
         if polls:
             self._poll()
@@ -193,9 +198,7 @@ class Machine:
             self._on_call,
         )
         self.calls.after_call = self._mirror  # type: ignore[method-assign]
-        self.settings = replace(
-            settings_of(config), duration_step_min=self.calls.battery.duration_step_min
-        )
+        self.settings = settings_of(config)
         self._scan_s = option_number(config, const.CONF_SCAN_INTERVAL)
         self._began = self.stage.second
         self._courses.clear()
@@ -253,7 +256,8 @@ class Machine:
         """Take the reports, and decide on those that `control` decides on.
 
         While it guards it decides on every report. Between two of the same moment nothing is new
-        but what they say, so the first of them, and the changes that decide, stand for all.
+        but what they say, so the first of them, and the changes that decide, stand for all; but
+        each may be evidence for a stop, and a power is weighed against what the others said then.
         """
         self.table.now_utc = self.stage.utc
         first = True
@@ -261,7 +265,8 @@ class Machine:
             if not self.alive:
                 continue
             changed = self.table.take(arrival)
-            guards = first and self.state.phase is not Phase.IDLE
+            stopping = self.state.phase is Phase.STOPPING
+            guards = stopping or (first and self._guards)
             if guards or (changed and arrival.entity_id in self._deciding):
                 first = first and not guards
                 self._observe()
@@ -271,7 +276,7 @@ class Machine:
         return Observation(
             now=self._now(),
             readings=self.readings,
-            settings=self.settings,
+            settings=self.calls.battery.fitted(self.settings),
             battery_circuit_open=self.battery_circuit.state is BreakerState.OPEN,
             update_circuit_open=self.update_circuit.state is BreakerState.OPEN,
             data_stale=self.staleness.age() is not None and self.staleness.is_stale(),
@@ -349,9 +354,8 @@ class Machine:
         self._resume(write.id)
 
     def _course(self, write: Write) -> Course:
-        if write.kind is WriteKind.SWITCH_ON and not self._disk.save(
-            self.state, self.errors.history
-        ):
+        lasting = write.kind is WriteKind.SWITCH_ON or self.state.modulation.raises(write.id)
+        if lasting and not self._disk.save(self.state, self.errors.history):
             self._queue.append(Answered(self._now(), write, ok=False, detail="not written"))
             return Result(Outcome.FAILED)
         result = yield from self.calls.carry_out(write, lambda: self.state.epoch == write.epoch)

@@ -100,6 +100,9 @@ class Settings:
     """What the day may export, when set up: the fixed figure, the PV so far, or with forecast."""
     margin_kwh: float = 0.5
     target_w: float = 4000.0
+    site_limit_w: float = 0.0
+    kettle_s: int = 0
+    """How long a kettle is on, and off, in turn; 0: there is none."""
     min_soc: float = 20.0
     lease_min: float = 10.0
     lifetime_counters: bool = False

@@ -54,6 +54,7 @@ CONFIG_OF_ROLE: Final = {
 }
 FORECAST_HOURS: Final = 3
 INVERTER_W: Final = 5000.0
+KETTLE_W: Final = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,10 @@ class Stage:
 
     def advance(self) -> None:
         """Let a second pass for plant and package."""
+        kettle_s = self.settings.kettle_s
+        if kettle_s:
+            on = self.second // kettle_s % 2
+            self.plant.load_w = self.settings.load_w + on * KETTLE_W
         self.home.advance(1)
         now = self.plant.elapsed_s
         due = [entry for entry in self._due if entry[0] <= now]
@@ -309,6 +314,7 @@ def config_of(settings: Settings) -> dict[str, Any]:
         **sensors,
         **({const.CONF_FORECAST_TODAY: FORECAST_TODAY} if forecast else {}),
         const.CONF_TARGET_EXPORT: settings.target_w,
+        const.CONF_SITE_EXPORT_LIMIT: settings.site_limit_w,
         const.CONF_BASIS: settings.basis.value,
         const.CONF_FIXED_LIMIT: settings.contract_kwh,
         const.CONF_SAFETY_MARGIN: settings.margin_kwh,

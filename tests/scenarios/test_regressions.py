@@ -152,6 +152,88 @@ SCHEDULES = {
         faults=(Fault(FaultKind.DST_NIGHT, at=931, duration=30),),
         length=1021,
     ),
+    # 4: a reset far from the wall clock's midnight had to hold for three readings,
+    "a clock set back over midnight before the counters reset": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 10, 24, 23, 57, 7, tzinfo=ZONE),
+            generated_before=0.6,
+            basis=Basis.GENERATED,
+            contract_kwh=0.6,
+            resets_s=(30.0, 290.0),
+        ),
+        start_at=92,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=225, duration=1, value=-7200.0),
+            Fault(FaultKind.COUNTERS_RESET, at=173, duration=295),
+        ),
+        length=323,
+    ),
+    # whichever way the clock was set, and whether before midnight or after.
+    "a clock set forward before midnight": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 6, 21, 23, 57, 7, tzinfo=ZONE),
+            contract_kwh=0.6,
+            resets_s=(300.0, 0.0),
+        ),
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=120, duration=5, value=7200.0),
+            Fault(FaultKind.COUNTERS_RESET, at=173, duration=305),
+        ),
+        length=400,
+    ),
+    # 7: one poll of the dispatch said 0, and the second that proves it was a second too late.
+    "two slow polls of the dispatch prove a stop": Schedule(
+        seed=4000000006294,  # of the polls' jitter
+        settings=Settings(
+            load_w=1000.0,
+            pv_w=300.0,
+            generated_before=0.1,
+            basis=Basis.GENERATED,
+            contract_kwh=0.1,
+            margin_kwh=0.0,
+            absent=("grid", "load"),
+            reset_s=3.2,
+            jitter_s=0.5,
+        ),
+        start_at=87,
+        start_tries=1,
+        length=288,
+    ),
+    # 1: what somebody switched on again waited for the next attempt, 30 s after the alarm's last.
+    "somebody switches on again while a stop is not proven": Schedule(
+        settings=Settings(
+            load_w=1600.0,
+            contract_kwh=0.269,
+            margin_kwh=0.1,
+            target_w=5000.0,
+            reset_s=3.2,
+            latency_s=0.5,
+            ramp_w_per_s=2500.0,
+        ),
+        start_at=71,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.USER_SWITCHES_ON, at=256, duration=3),
+            Fault(FaultKind.SENSOR_UNKNOWN, at=244, duration=150, target="dispatch"),
+        ),
+        length=340,
+    ),
+    # 5: what flowed before midnight while the counter stood still fills its reset, and is told.
+    "a counter that stands still over midnight": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 10, 24, 23, 55, 40, tzinfo=ZONE),
+            contract_kwh=0.295,
+            margin_kwh=0.1,
+        ),
+        start_at=95,
+        start_tries=1,
+        faults=(
+            Fault(FaultKind.COUNTERS_FROZEN, at=168, duration=90),
+            Fault(FaultKind.DST_NIGHT, at=260, duration=1),
+        ),
+        length=349,
+    ),
 }
 
 

@@ -8,18 +8,30 @@ from ..models import (
     Blocker,
     Decision,
     Instant,
+    Kind,
     Observation,
     Reading,
     Readings,
     Settings,
 )
-from .headroom import NaturalExport, contract, duration_minutes, headroom, natural_export
+from .headroom import (
+    NaturalExport,
+    contract,
+    duration_minutes,
+    export_left,
+    headroom,
+    natural_course,
+    natural_export,
+)
 from .metering import DEFAULT_LIMIT_W, STEP_TOLERANCE_KWH, CounterSum, ExportMeter, Flow
+from .modes import charge_blocker, other_mode_on, other_modes_known
 from .period import Period, local_day
+from .rolling import DAY, Rolling, exported_from, rolls, totals
 
 MIN_HEADROOM_KWH = 0.05
 UNLIMITED_KWH = 1e6
 SILENT_S = 10.0  # gaps of up to 4.3 s were measured between polls of the grid power
+NOT_STEPPED = timedelta()
 REPEATS = timedelta(seconds=60)  # a meter's tick
 PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
@@ -71,6 +83,9 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     else:
         flow = Flow(worst_flow(readings, settings, commanded_w), measured=False)
     meter = meter.during(session=commanded_w > 0).flowed(flow, now.mono, period)
+    clock = meter.clock.seen(now)
+    if clock is not meter.clock:
+        meter = replace(meter, clock=clock)
     reading = readings.export_counter
     if reading.value is None or reading.reported is None or not reading.usable:
         return meter
@@ -85,9 +100,9 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
 
 
 def count_generation(
-    sums: tuple[CounterSum, ...], observation: Observation
+    sums: tuple[CounterSum, ...], observation: Observation, stepped: timedelta = NOT_STEPPED
 ) -> tuple[CounterSum, ...]:
-    """Return the PV sums after this observation."""
+    """Return the PV sums after this observation; `stepped`: how far the clock was set lately."""
     period = local_day(observation.now.utc, observation.settings.timezone)
     readings = observation.readings.pv_counters
     if len(sums) != len(readings):  # sensors were added or removed
@@ -96,7 +111,15 @@ def count_generation(
     limit = observation.settings.pv_peak_w * PV_PEAK_MARGIN or DEFAULT_LIMIT_W
     now = observation.now
     return tuple(
-        _count(entry, reading, now, period, limit, daily=kinds[i] if i < len(kinds) else True)
+        _count(
+            entry,
+            reading,
+            now,
+            period,
+            limit,
+            daily=kinds[i] if i < len(kinds) else True,
+            stepped=stepped,
+        )
         for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
     )
 
@@ -108,12 +131,13 @@ def _said(entry: CounterSum, reported: datetime, now: Instant) -> datetime:
     would not come before the morning.
     """
     held = entry.suspect_at
-    if held is None or reported > held:
+    # A suspicion from before the clock was set back must not wait until it has caught up.
+    if held is None or reported > held or now.utc < held:
         return reported
     return now.utc if now.utc - held >= REPEATS else held
 
 
-def _count(
+def _count(  # noqa: PLR0913 - all that is known of the report
     entry: CounterSum,
     reading: Reading,
     now: Instant,
@@ -121,11 +145,20 @@ def _count(
     limit_w: float,
     *,
     daily: bool,
+    stepped: timedelta,
 ) -> CounterSum:
     if reading.value is None or reading.reported is None or not reading.usable:
         return entry.enter(period, credit=True)
     reported = _said(entry, reading.reported, now)
-    return entry.observe(reading.value, reported, period, daily=daily, limit_w=limit_w, credit=True)
+    return entry.observe(
+        reading.value,
+        reported,
+        period,
+        daily=daily,
+        limit_w=limit_w,
+        credit=True,
+        stepped=stepped,
+    )
 
 
 def floor_soc(readings: Readings, settings: Settings, last_reserve: float | None = None) -> float:
@@ -142,6 +175,7 @@ def decide(
     generation: tuple[CounterSum, ...],
     last_soc: float | None = None,
     last_reserve: float | None = None,
+    rolling: Rolling | None = None,
 ) -> Decision:
     """Return what may still be exported, and the first reason against a start.
 
@@ -149,9 +183,10 @@ def decide(
     the sun would be known, and the floor of a running session would fall.
     """
     readings, settings, now = observation.readings, observation.settings, observation.now
-    period = local_day(now.utc, settings.timezone)
-    generated = sum(entry.total for entry in generation)
-    figure = contract(settings, readings.forecast, generated, now.utc, period)
+    rolled = Period(now.utc, now.utc + DAY)  # by then what counts now has dropped out
+    period = local_day(now.utc, settings.timezone) if rolling is None else rolled
+    sums = totals(rolling, meter, generation, now.utc)
+    figure = contract(settings, readings.forecast, sums.generated, now.utc, period)
     allowance = max(0.0, figure.kwh - settings.safety_margin_kwh)
     floor = floor_soc(readings, settings, last_reserve)
     used = replace(settings, basis=figure.basis) if figure.basis != settings.basis else settings
@@ -164,24 +199,24 @@ def decide(
     available = UNLIMITED_KWH
     if soc is not None and settings.battery_capacity_kwh > 0:
         available = max(0.0, soc - floor) / 100 * settings.battery_capacity_kwh
-    room = headroom(allowance, meter.counted, natural, available)
-    left = 0.0
-    if meter.counted + natural.untouched <= allowance:
-        left = max(
-            0.0,
-            allowance - meter.counted - max(natural.emptied, natural.untouched - available),
-        )
+    moments = [(sums.counted, natural)]
+    if rolling is not None and used.basis is Basis.FIXED and soc is not None:
+        course = natural_course(used, readings.forecast, soc, floor, now.utc, period)
+        counted = [(exported_from(rolling, meter, at - DAY), came) for at, came in course]
+        moments = counted or moments
+    room = min(headroom(allowance, out, came, available) for out, came in moments)
+    left = min(export_left(allowance, out, came, available) for out, came in moments)
     power = settings.target_export_w
     if settings.site_export_limit_w > 0:
         power = min(power, settings.site_export_limit_w)
-    fault = data_fault(observation, meter, generation)
+    fault = data_fault(observation, meter, generation, rolling)
     return Decision(
         basis=figure.basis,
         contract=figure.kwh,
         allowance=allowance,
-        exported=meter.counter.total,
-        counted=meter.counted,
-        generated=generated,
+        exported=sums.exported,
+        counted=sums.counted,
+        generated=sums.generated,
         natural=natural.untouched,
         natural_known=natural.known,
         headroom=room,
@@ -191,6 +226,8 @@ def decide(
         duration_min=duration_minutes(room, power),
         fault=fault,
         blocker=_blocker(observation, fault, floor, room),
+        over_kwh=sums.over(settings),
+        charge_blocker=charge_blocker(observation),
     )
 
 
@@ -204,11 +241,14 @@ def exceeded(observation: Observation, meter: ExportMeter, decision: Decision) -
     counter = meter.counter
     if decision.basis is not settings.basis or not counter.trusted:
         return False
-    if counter.partial(observation.now.utc):  # part of the sum may be of another day
-        return False
+    rolling = rolls(settings)
+    if counter.partial(observation.now.utc) and not rolling:
+        return False  # part of the sum may be of another day
     fixed = decision.basis is Basis.FIXED
     coarse = STEP_TOLERANCE_KWH * max(1, len(observation.readings.pv_counters))
     tolerance = settings.meter_step_kwh if fixed else coarse
+    if rolling:
+        return decision.over_kwh > tolerance
     return decision.exported > decision.contract + tolerance
 
 
@@ -231,9 +271,9 @@ def _blocker(
         return Blocker.SOC_AT_RESERVE if at_reserve else Blocker.SOC_AT_FLOOR
     if room < MIN_HEADROOM_KWH:
         return Blocker.NO_HEADROOM
-    if readings.conflicts:
+    if other_mode_on(readings, Kind.DISCHARGE):
         return Blocker.MODE_CONFLICT
-    return None if readings.modes_known else Blocker.NO_DATA
+    return None if other_modes_known(readings, Kind.DISCHARGE) else Blocker.NO_DATA
 
 
 def required(readings: Readings, settings: Settings) -> tuple[Reading, ...]:
@@ -244,7 +284,10 @@ def required(readings: Readings, settings: Settings) -> tuple[Reading, ...]:
 
 
 def data_fault(
-    observation: Observation, meter: ExportMeter, generation: tuple[CounterSum, ...]
+    observation: Observation,
+    meter: ExportMeter,
+    generation: tuple[CounterSum, ...],
+    rolling: Rolling | None = None,
 ) -> Blocker | None:
     """Return what is wrong with the snapshot, None when it is complete, fresh and valid."""
     readings, settings = observation.readings, observation.settings
@@ -261,6 +304,8 @@ def data_fault(
     sums = (meter.counter,) if settings.basis is Basis.FIXED else (meter.counter, *generation)
     if not all(entry.trusted for entry in sums):
         return Blocker.NO_DATA
+    if rolling is not None:
+        return None if rolling.covers(settings, observation.now.utc) else Blocker.COUNTER_UNKNOWN
     if not all(entry.seen for entry in sums):
         return Blocker.COUNTER_NOT_SEEN
     # Export before the first look is unknown; PV of the same hours makes up for it unless counted.

@@ -13,7 +13,9 @@ BATTERY_FAULTS = frozenset(
         ErrorState.CUTOFF_SET_FAILED,
         ErrorState.DURATION_SET_FAILED,
         ErrorState.START_FAILED,
+        ErrorState.CHARGE_START_FAILED,
         ErrorState.BATTERY_NOT_RESPONDING,
+        ErrorState.CHARGE_STOP_FAILED,
         ErrorState.STOP_FAILED,
     }
 )

@@ -5,9 +5,11 @@ from dataclasses import replace
 from ..models import Decision, EndReason, ErrorState, Observation, Origin, Session
 from .accounting import blind, exceeded, watts
 from .metering import JOULES_PER_KWH
-from .start import lease_minutes
-from .state import Answered, Lease, Renewal, WriteKind
-from .stop import begin_stop, quiet, tells
+from .modes import switch_of
+from .power import moderate, told_at_least
+from .start import lease_minutes, write_error
+from .state import Answered, Lease
+from .stop import QUIET_MARGIN_W, begin_stop, quiet, tells
 from .turn import Turn
 
 # Off to reset was measured at up to 3.2 s on the AlphaESS package, and a poll of the grid may be
@@ -23,7 +25,8 @@ SOC_LOST_AFTER_S = 15.0
 
 def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
     """End the session for the first reason that holds; else renew its lease when it is due."""
-    _watch(turn, observation)
+    is_blind = blind(turn.state.meter, observation.readings, observation.settings)
+    watch(turn, observation, is_blind=is_blind, lags=_lags(turn, observation))
     session = turn.state.session
     if session is None:
         return
@@ -31,18 +34,31 @@ def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
         _external(turn, observation, session)
         or _floor(observation, decision)
         or _allowance(turn, observation, session, decision)
-        or _time(turn, observation, session)
+        or time_is_up(turn, observation, session)
         or _following(turn, observation, session)
     )
     if reason is EndReason.BATTERY_NOT_FOLLOWING:
-        given = watts(observation.readings.battery_power)
-        shown = "?" if given is None else f"{given:.0f}"
-        detail = f"{shown} W of {session.power_w:.0f} W"
-        turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING, detail)
+        not_responding(turn, session, watts(observation.readings.battery_power))
+    end_or_renew(turn, observation, decision, reason)
+
+
+def not_responding(turn: Turn, session: Session, given_w: float | None) -> None:
+    """Raise that the battery does not do as told."""
+    shown = "?" if given_w is None else f"{given_w:.0f}"
+    detail = f"{shown} W of {session.power_w:.0f} W"
+    turn.raise_error(ErrorState.BATTERY_NOT_RESPONDING, detail)
+
+
+def end_or_renew(
+    turn: Turn, observation: Observation, decision: Decision, reason: EndReason | None
+) -> None:
+    """End the session where there is a reason; else renew its lease while the guard sees."""
     if reason is not None:
         begin_stop(turn, reason)
     elif turn.state.watch.blind is None:
         _renew(turn, observation, decision)
+    if reason is None:
+        moderate(turn, observation, decision)
 
 
 def guard_activation(turn: Turn, observation: Observation, decision: Decision) -> None:
@@ -57,9 +73,12 @@ def guard_activation(turn: Turn, observation: Observation, decision: Decision) -
 
 def _external(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
     """Somebody or something else switched it off; the battery's own cutoff counts as the floor."""
-    if observation.readings.switch.on is not False:
+    readings = observation.readings
+    if readings.switch.on and readings.charge_switch is not None and readings.charge_switch.on:
+        return EndReason.EXTERNAL  # somebody charges: never both at once
+    if readings.switch.on is not False:
         return None
-    dispatch = observation.readings.dispatch_start
+    dispatch = readings.dispatch_start
     if session.origin is Origin.ADOPTED and not turn.state.watch.switched and dispatch is not None:
         # Adopted by its dispatch: the switch has no part in it, so its being off says nothing.
         return EndReason.EXTERNAL if dispatch.usable and dispatch.value == 0 else None
@@ -95,15 +114,18 @@ def _allowance(
     return None
 
 
-def _time(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
+def time_is_up(turn: Turn, observation: Observation, session: Session) -> EndReason | None:
+    """End what has lasted as long as it was to, or as long as anybody could answer for."""
     state = turn.state
     limit = observation.settings.blind_limit_min * 60
     if state.watch.blind is not None and turn.now.mono - state.watch.blind >= limit:
         return EndReason.BLIND_LIMIT
-    if session.planned_end is not None and turn.now.utc >= session.planned_end:
-        return EndReason.PLANNED_END
-    if state.ends_at is not None and turn.now.mono >= state.ends_at:
-        return EndReason.PLANNED_END
+    last = session.last_moment
+    # No clock set back makes it longer.
+    late = state.ends_at is not None and turn.now.mono >= state.ends_at
+    if late or (last is not None and turn.now.utc >= last):
+        of_window = session.window_end is not None and last == session.window_end
+        return EndReason.WINDOW_END if of_window else EndReason.PLANNED_END
     if state.lease is not None and turn.now.mono >= state.lease.expires_at:
         # Blind, it was not renewed on purpose.
         blind_now = state.watch.blind is not None and state.lease.renewal is None
@@ -130,23 +152,23 @@ def since(before: float | None, now: float, *, holds: bool) -> float | None:
     return now if before is None else before
 
 
-def _watch(turn: Turn, observation: Observation) -> None:
+def watch(turn: Turn, observation: Observation, *, is_blind: bool, lags: bool) -> None:
     """Note since when the guard is blind and since when the battery does not follow."""
     state, now, readings = turn.state, turn.now.mono, observation.readings
-    watch = state.watch
-    is_blind = not readings.soc.usable or blind(state.meter, readings, observation.settings)
+    before = state.watch
+    is_blind = is_blind or not readings.soc.usable
     dispatch = readings.dispatch_start
     disarmed = dispatch is not None and dispatch.usable and dispatch.value == 0
-    soc_lost = since(watch.soc_lost, now, holds=not readings.soc.usable)
+    soc_lost = since(before.soc_lost, now, holds=not readings.soc.usable)
     turn.state = replace(
         state,
         watch=replace(
-            watch,
-            blind=since(watch.blind, now, holds=is_blind),
+            before,
+            blind=since(before.blind, now, holds=is_blind),
             soc_lost=soc_lost,
-            lagging=since(watch.lagging, now, holds=_lags(turn, observation)),
-            disarmed=since(watch.disarmed, now, holds=disarmed),
-            switched=watch.switched or readings.switch.on is True,
+            lagging=since(before.lagging, now, holds=lags),
+            disarmed=since(before.disarmed, now, holds=disarmed),
+            switched=before.switched or switch_of(readings, state.kind).on is True,
         ),
     )
     if soc_lost is not None and now - soc_lost >= SOC_LOST_AFTER_S:
@@ -159,7 +181,8 @@ def _lags(turn: Turn, observation: Observation) -> bool:
     battery = watts(readings.battery_power)
     if session is None or session.origin is Origin.ADOPTED or battery is None:
         return False  # what somebody else has asked for is not known
-    if battery >= FOLLOW_SHARE * session.power_w:
+    told = told_at_least(turn, session)
+    if battery >= FOLLOW_SHARE * told or told - battery <= QUIET_MARGIN_W:
         return False
     limit = observation.settings.inverter_limit_w
     if limit > 0:
@@ -172,15 +195,17 @@ def _renew(turn: Turn, observation: Observation, decision: Decision) -> None:
     lease, session = turn.state.lease, turn.state.session
     if lease is None or session is None or lease.renewal is not None:
         return
-    if turn.now.mono < lease.renew_at:
-        return
     step = observation.settings.duration_step_min
-    minutes = lease_minutes(observation, decision, session.power_w)
+    minutes = lease_minutes(observation, decision, session.power_w, session.kind)
+    # A power written meanwhile armed the whole time anew, and less headroom is left for it.
+    too_long = lease.rearmed is not None and minutes < lease.minutes
+    if turn.state.modulation.busy(turn.now.mono) or not (
+        too_long or turn.now.mono >= lease.renew_at
+    ):
+        return
     if minutes == lease.minutes:  # writing the same number arms nothing
         minutes = minutes - step if minutes > step else minutes + step
-    number = turn.write(WriteKind.DURATION, minutes)
-    renewal = Renewal(number, minutes, turn.now)
-    turn.state = replace(turn.state, lease=replace(lease, renewal=renewal))
+    turn.renew(lease, minutes)
 
 
 def renewed(turn: Turn, event: Answered) -> None:
@@ -190,7 +215,7 @@ def renewed(turn: Turn, event: Answered) -> None:
         return
     if event.ok:
         turn.state = replace(turn.state, lease=Lease(lease.renewal.minutes, lease.renewal.asked))
-        turn.clear_error(ErrorState.DURATION_SET_FAILED)
+        turn.clear_error(write_error(event.write))
     else:
-        turn.raise_error(ErrorState.DURATION_SET_FAILED, event.detail)
+        turn.raise_error(write_error(event.write), event.detail)
         begin_stop(turn, EndReason.RENEWAL_FAILED)

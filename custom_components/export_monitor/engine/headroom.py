@@ -3,7 +3,7 @@
 Every formula is of specification page 1. Energies are kWh, powers W.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,23 +91,41 @@ def natural_export(
     """
     if settings.basis is Basis.GENERATED:
         return NaturalExport(0.0, 0.0, known=True)  # later PV brings its own allowance
+    course = natural_course(settings, forecast, soc, floor, now, period)
+    return course[-1][1] if course else NaturalExport(0.0, 0.0, known=False)
+
+
+def natural_course(
+    settings: Settings,
+    forecast: Forecast | None,
+    soc: float,
+    floor: float,
+    now: datetime,
+    period: Period,
+) -> list[tuple[datetime, NaturalExport]]:
+    """Return, for each interval from now on, its start and what has come by itself at its end.
+
+    Empty without a battery's capacity or a forecast.
+    """
     slots = forecast.slots if forecast is not None else ()
-    if settings.battery_capacity_kwh <= 0 or not any(slot.end > now for slot in slots):
-        return NaturalExport(0.0, 0.0, known=False)
     capacity = settings.battery_capacity_kwh
+    if capacity <= 0 or not any(slot.end > now for slot in slots):
+        return []
     lowest = min(floor, soc) / 100 * capacity
-    nets = list(_net_flows(settings, slots, now, period))
-    return NaturalExport(
-        _overflow(nets, soc / 100 * capacity, lowest, capacity),
-        _overflow(nets, lowest, lowest, capacity),
-        known=True,
-    )
+    flows = list(_net_flows(settings, slots, now, period))
+    nets = [net for _, net in flows]
+    untouched = _overflow(nets, soc / 100 * capacity, lowest, capacity)
+    emptied = _overflow(nets, lowest, lowest, capacity)
+    return [(now, NaturalExport(0.0, 0.0, known=True))] + [
+        (start, NaturalExport(left, drained, known=True))
+        for (start, _), left, drained in zip(flows, untouched, emptied, strict=True)
+    ]
 
 
 def _net_flows(
     settings: Settings, slots: tuple[Slot, ...], now: datetime, period: Period
-) -> Iterable[float]:
-    """Yield PV minus house load (kWh) of each interval until the period's end."""
+) -> Iterable[tuple[datetime, float]]:
+    """Yield start and PV minus house load (kWh) of each interval until the period's end."""
     percentile = PERCENTILE.get(settings.basis, 50)
     load_per_second = settings.house_load_kwh_per_day / SECONDS_PER_DAY
     at = now
@@ -116,13 +134,14 @@ def _net_flows(
             continue
         start, end = max(slot.start, now), min(slot.end, period.end)
         if start > at:  # no forecast for this stretch: only the house draws
-            yield -load_per_second * (start - at).total_seconds()
+            yield at, -load_per_second * (start - at).total_seconds()
         seconds = (end - start).total_seconds()
-        yield seconds * (slot.watts(percentile) / 3.6e6 - load_per_second)
+        yield start, seconds * (slot.watts(percentile) / 3.6e6 - load_per_second)
         at = end
 
 
-def _overflow(nets: list[float], stored: float, lowest: float, capacity: float) -> float:
+def _overflow(nets: list[float], stored: float, lowest: float, capacity: float) -> Iterator[float]:
+    """Yield what has overflowed by the end of each interval (kWh)."""
     overflow = 0.0
     for net in nets:
         stored += net
@@ -131,7 +150,7 @@ def _overflow(nets: list[float], stored: float, lowest: float, capacity: float) 
             stored = capacity
         elif stored < lowest:
             stored = lowest  # the grid feeds the house
-    return overflow
+        yield overflow
 
 
 def headroom(allowance: float, exported: float, natural: NaturalExport, available: float) -> float:
@@ -139,10 +158,16 @@ def headroom(allowance: float, exported: float, natural: NaturalExport, availabl
 
     `available` is what the battery holds above its floor.
     """
+    return min(available, export_left(allowance, exported, natural, available))
+
+
+def export_left(
+    allowance: float, exported: float, natural: NaturalExport, available: float
+) -> float:
+    """Return the headroom if the battery were bottomless (kWh): what the contract alone leaves."""
     if exported + natural.untouched > allowance:
         return 0.0
-    emptied = max(natural.emptied, natural.untouched - available)
-    return max(0.0, min(available, allowance - exported - emptied))
+    return max(0.0, allowance - exported - max(natural.emptied, natural.untouched - available))
 
 
 def duration_minutes(headroom_kwh: float, power_w: float) -> float:

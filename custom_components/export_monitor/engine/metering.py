@@ -4,10 +4,11 @@ Daily and lifetime counters are read alike: what counts is the step from one rep
 So a counter that resets around midnight, early or late, adds nothing but its own steps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..models import MeterMark
+from .clock import WallClock
 from .period import Period
 
 MAX_STEP_KWH = 10.0  # specification page 3: a larger step is a fault of the counter
@@ -93,12 +94,14 @@ class CounterSum:
         limit_w: float = DEFAULT_LIMIT_W,
         fill_kwh: float = 0.0,
         credit: bool = False,
+        stepped: timedelta = timedelta(),
     ) -> "CounterSum":
         """Accept one report of the counter.
 
         `limit_w` is the largest power that can have flowed; `fill_kwh` is what flowed since the
         last report by other evidence, for the part that a reset hides. `credit`: the sum makes
         allowance (PV) and must not be too large; else it uses it up and must not be too small.
+        `stepped`: how far our clock was set lately; the counter may keep to the time before.
         """
         this = self.enter(period, credit=credit)
         if reported in (this.reported, this.suspect_at):
@@ -113,7 +116,8 @@ class CounterSum:
         dark = last < period.start and reported - last > UNSEEN_MIDNIGHT
         if dark and daily and not credit and raw >= before and not _near_start(reported, period):
             this = replace(this, raw=0.0)  # its reset was not seen
-        after = _judged(this, raw, reported, period, feasible, fill_kwh)
+        resets = _near_start(reported, period) or _near_start(reported - stepped, period)
+        after = _judged(this, raw, reported, period, feasible, fill_kwh, resets=resets)
         if dark and not daily:  # how much of the step is yesterday's is unknown
             if credit:
                 return replace(after, cumulative=this.cumulative)
@@ -121,18 +125,20 @@ class CounterSum:
         return after
 
 
-def _judged(
+def _judged(  # noqa: PLR0913 - all that is known of the report
     this: CounterSum,
     raw: float,
     reported: datetime,
     period: Period,
     feasible: float,
     fill_kwh: float,
+    *,
+    resets: bool,
 ) -> CounterSum:
     step = raw - (this.raw or 0.0)
     if 0 <= step <= min(MAX_STEP_KWH, feasible + STEP_TOLERANCE_KWH):
         return _accept(this, raw, reported, period, step)
-    if step < 0 and raw <= NEAR_ZERO_KWH and _near_start(reported, period):
+    if step < 0 and raw <= NEAR_ZERO_KWH and resets:
         return _accept(this, raw, reported, period, max(raw, fill_kwh))
     return _suspect(this, raw, reported, period, feasible, fill_kwh)
 
@@ -242,6 +248,7 @@ class ExportMeter:
     """Energy that flowed at most since the meter was first read (kWh)."""
     lag: float = 1.0
     """How far behind the truth a report may be, as a share of the time between two reports."""
+    clock: WallClock = field(default_factory=WallClock)
     told: datetime | None = None
     """The last report of the counter, waited on since `told_at` (monotonic s)."""
     told_at: float | None = None
@@ -333,7 +340,12 @@ class ExportMeter:
         without a grid sensor it may as well be frozen.
         """
         counter = self.counter.observe(
-            raw, reported, period, daily=daily, fill_kwh=self.since_report
+            raw,
+            reported,
+            period,
+            daily=daily,
+            fill_kwh=self.since_report,
+            stepped=self.clock.stepped,
         )
         if counter.reported == self.counter.reported or counter.suspect is not None:
             # No report, or one held back.

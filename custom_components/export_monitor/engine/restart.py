@@ -1,16 +1,21 @@
 """What a persisted state means after time without anybody looking."""
 
 from dataclasses import replace
-from datetime import timedelta
 
-from ..models import EndReason, ErrorState, Instant, Origin
+from ..models import EndReason, ErrorState, Instant, Kind, Origin, Session
 from .metering import JOULES_PER_KWH, ExportMeter
 from .start import WRITE_ERRORS
-from .state import Phase, State, Stopping, Watch
+from .state import Lease, Modulation, Phase, State, Stopping, Watch
+from .stop import COOLDOWN_S, STOP_ERRORS
 
 # Only a good start, or a new period, clears these.
 LASTING = frozenset(
-    {*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING, ErrorState.OVER_EXPORT}
+    {
+        *WRITE_ERRORS.values(),
+        ErrorState.CHARGE_START_FAILED,
+        ErrorState.BATTERY_NOT_RESPONDING,
+        ErrorState.OVER_EXPORT,
+    }
 )
 
 
@@ -25,53 +30,71 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         phase is Phase.STOPPING and stopping is None
     )
     if phase is Phase.STARTING or broken:
-        phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now)
+        phase, stopping = Phase.STOPPING, Stopping(EndReason.START_FAILED, now, state.kind)
     elif stopping is not None:
         # Its deadline runs on, or reloads would put the alarm off; time with nobody there is none.
         waited = max(0.0, (saved.utc - stopping.since.utc).total_seconds())
         since = Instant(now.utc, now.mono - waited)
-        stopping = Stopping(stopping.reason, since, alarmed=stopping.alarmed)
-    alarmed = stopping is not None and stopping.alarmed
+        stopping = Stopping(stopping.reason, since, stopping.kind, alarmed=stopping.alarmed)
+    alarms = {STOP_ERRORS[stopping.kind]} if stopping is not None and stopping.alarmed else set()
     lease = state.lease
     if lease is not None:
-        age = max(0.0, (now.utc - lease.armed.utc).total_seconds())
-        lease = replace(lease, armed=Instant(lease.armed.utc, now.mono - age), renewal=None)
-    ends = None if state.session is None else state.session.planned_end
+        rearmed = None if lease.rearmed is None else _moved(lease.rearmed, now)
+        lease = replace(lease, armed=_moved(lease.armed, now), renewal=None, rearmed=rearmed)
+    ends = None if state.session is None else state.session.last_moment
     return replace(
         state,
         phase=phase,
         epoch=state.epoch + 1,
         meter=_counted_on(state, saved, now),
+        session=_charged_on(state, saved, now),
+        intake=None,
         decision=None,
         starting=None,
         lease=lease,
         stopping=stopping,
+        modulation=Modulation(),
         watch=Watch(),
-        faults=(state.faults & LASTING) | ({ErrorState.STOP_FAILED} if alarmed else set()),
+        faults=(state.faults & LASTING) | alarms,
         ends_at=None if ends is None else now.mono + (ends - now.utc).total_seconds(),
-        cooldown_until=0.0,
+        cooldown_until=_cooling_until(state, now),
         unbidden=0,
         unbidden_at=None,
         aftermath_until=0.0,
     )
 
 
+def _moved(moment: Instant, now: Instant) -> Instant:
+    """Return a moment of the run before on the clock of this one."""
+    age = max(0.0, (now.utc - moment.utc).total_seconds())
+    return Instant(moment.utc, now.mono - age)
+
+
+def _cooling_until(state: State, now: Instant) -> float:
+    """Return until when (monotonic s) nothing starts by itself after the last session's end."""
+    if state.last is None or state.last.ended is None:
+        return 0.0
+    since = max(0.0, (now.utc - state.last.ended).total_seconds())
+    return now.mono + max(0.0, COOLDOWN_S - since)
+
+
 def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
     meter = replace(
-        state.meter, at=None, flow=None, overdue_reports=0, overdue_since=None, told_at=None
+        state.meter,
+        at=None,
+        flow=None,
+        overdue_reports=0,
+        overdue_since=None,
+        told_at=None,
+        clock=state.meter.clock.resumed(now),
     )
     session = state.session
-    if session is None:
+    if session is None or session.kind is Kind.CHARGE:
         return meter
     lease = state.lease
     if lease is None and session.origin is not Origin.ADOPTED:
         return meter  # nothing was switched on yet
-    last = now.utc
-    if lease is not None:
-        ends = lease.armed.utc + timedelta(minutes=lease.minutes)
-        # A clock set back says nothing of how long nobody looked: as long as the lease ran.
-        last = ends if now.utc < saved.utc else min(last, ends)
-    seconds = max(0.0, (last - saved.utc).total_seconds())
+    seconds = _alone_s(lease, saved, now)
     before = state.meter.flow.export_w if state.meter.flow is not None else 0.0
     flowed = max(session.power_w, before) * seconds / JOULES_PER_KWH
     return replace(
@@ -82,3 +105,22 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
         flowed_in_all=meter.flowed_in_all + flowed,
         unconfirmed=True,
     )
+
+
+def _charged_on(state: State, saved: Instant, now: Instant) -> Session | None:
+    """Return the session; a charge has taken its full power meanwhile, while its lease ran."""
+    session = state.session
+    if session is None or session.kind is Kind.DISCHARGE or state.lease is None:
+        return session
+    taken = session.power_w * _alone_s(state.lease, saved, now) / JOULES_PER_KWH
+    return replace(session, charged_kwh=session.charged_kwh + taken)
+
+
+def _alone_s(lease: Lease | None, saved: Instant, now: Instant) -> float:
+    """Return for how long (s) the battery can have gone on while nobody looked."""
+    last = now.utc
+    if lease is not None:
+        ends = lease.latest_end_utc
+        # A clock set back says nothing of how long nobody looked: as long as the lease ran.
+        last = ends if now.utc < saved.utc else min(last, ends)
+    return max(0.0, (last - saved.utc).total_seconds())

@@ -8,11 +8,10 @@ from dataclasses import replace
 from ..models import (
     Blocker,
     Decision,
-    EndReason,
     ErrorState,
+    Kind,
     Observation,
     Origin,
-    Readings,
 )
 from .accounting import (
     SILENT_S,
@@ -23,27 +22,30 @@ from .accounting import (
     watts,
     worst_flow,
 )
+from .charge import charged, guard_charge, guard_charge_activation
 from .guard import guard, guard_activation, renewed, since
 from .metering import ExportMeter, Flow
+from .modes import other_mode_on
 from .period import local_day
-from .start import adopt, begin_start, continue_start, guard_start
+from .power import moderated
+from .rolling import followed, rolls
+from .start import begin_start, continue_start, guard_start
 from .state import (
     Answered,
     Command,
     Event,
     Observed,
     Phase,
+    Revised,
     StartRequested,
     State,
     StopRequested,
     Watch,
 )
-from .stop import AFTERMATH_S, QUIET_MARGIN_W, begin_stop, pursue_stop, quiet, tells
+from .stop import begin_stop, pursue_stop
 from .turn import Turn
+from .unbidden import look_for_unbidden
 
-LATE_SWITCH_S = 15.0
-UNBIDDEN_DISPATCH_REPORTS = 2
-UNBIDDEN_POWER_REPORTS = 5
 STALE_ALARM_S = 300.0
 NO_DATA_ALARM_S = 120.0
 ALL_WELL = Watch(ever_complete=True)
@@ -56,6 +58,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
         if event.write.epoch == state.epoch:  # a stop has outdated every older write
             continue_start(turn, event)
             renewed(turn, event)
+            moderated(turn, event)
         return turn.state, tuple(turn.commands)
     observation = event.observation
     turn = Turn(state, observation.now)
@@ -66,22 +69,42 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
         case StartRequested():
             begin_start(turn, event, decision)
         case StopRequested():
-            begin_stop(turn, event.reason, event.request_id)
+            # Without controls of a charge there is only one switch to turn off.
+            known = observation.readings.charge_switch is not None
+            kind = event.kind if known else Kind.DISCHARGE
+            begin_stop(turn, event.reason, event.request_id, kind=kind)
             _note(turn, event.note)
+        case Revised():
+            _revise(turn, event)
     return turn.state, tuple(turn.commands)
 
 
 def _observed(turn: Turn, observation: Observation, decision: Decision) -> None:
+    charges = turn.state.kind is Kind.CHARGE
     match turn.state.phase:
         case Phase.IDLE:
-            _look_for_unbidden(turn, observation, decision)
+            look_for_unbidden(turn, observation, decision)
+        case Phase.STARTING if charges:
+            guard_start(turn)
+            guard_charge_activation(turn, observation)
         case Phase.STARTING:
-            guard_start(turn, decision)
+            guard_start(turn)
             guard_activation(turn, observation, decision)
+        case Phase.ACTIVE if charges:
+            guard_charge(turn, observation, decision)
         case Phase.ACTIVE:
             guard(turn, observation, decision)
         case Phase.STOPPING:
             pursue_stop(turn, observation)
+
+
+def _revise(turn: Turn, event: Revised) -> None:
+    """Let a planned session go on to other limits; the allowance bounds it all the same."""
+    session = turn.state.session
+    going = turn.state.phase in (Phase.STARTING, Phase.ACTIVE)
+    if session is not None and going and session.origin is Origin.AUTOMATIC:
+        session = replace(session, energy_limit_kwh=event.energy_kwh, window_end=event.until)
+        turn.state = replace(turn.state, session=session)
 
 
 def _note(turn: Turn, note: str | None) -> None:
@@ -90,12 +113,20 @@ def _note(turn: Turn, note: str | None) -> None:
         turn.state = replace(turn.state, session=replace(session, note=note))
 
 
+def _arming(state: State) -> bool:
+    """Whether a write is under way that arms the battery's own timer anew."""
+    renewing = state.lease is not None and state.lease.renewal is not None
+    return renewing or state.modulation.write_id is not None
+
+
 def _commanded(state: State, mono: float) -> float:
     """Return the power (W) that the battery has been told to give, until its dead-man ends it."""
     starting, lease = state.starting, state.lease
-    if state.session is None or (starting is not None and starting.switched_at is None):
+    if state.session is None or state.kind is Kind.CHARGE:
         return 0.0
-    if lease is not None and lease.renewal is None and mono >= lease.expires_at:
+    if starting is not None and starting.switched_at is None:
+        return 0.0
+    if lease is not None and not _arming(state) and mono >= lease.latest_end:
         return 0.0
     return state.session.power_w
 
@@ -112,8 +143,8 @@ def _looked_again(state: State, observation: Observation) -> ExportMeter:
     if power <= 0:
         return meter
     until = now.mono
-    if lease is not None and lease.renewal is None:
-        until = min(until, lease.expires_at)
+    if lease is not None and not _arming(state):
+        until = min(until, lease.latest_end)
     settings = observation.settings
     flow = Flow(worst_flow(observation.readings, settings, power), measured=False)
     meter = meter.flowed(flow, until, local_day(now.utc, settings.timezone))
@@ -125,23 +156,31 @@ def _account(turn: Turn, observation: Observation) -> Decision:
     state, session = turn.state, turn.state.session
     meter = _looked_again(state, observation)
     meter = count_export(meter, observation, _commanded(state, turn.now.mono))
-    generation = count_generation(state.generation, observation)
+    generation = count_generation(state.generation, observation, meter.clock.stepped)
     soc = observation.readings.soc
     last_soc = soc.value if soc.usable else state.last_soc
     reserve = watts(observation.readings.reserve_soc)
     last_reserve = state.last_reserve if reserve is None else reserve
-    decision = decide(observation, meter, generation, last_soc, last_reserve)
+    settings = observation.settings
+    day = local_day(observation.now.utc, settings.timezone)
+    rolling = followed(state.rolling, state.meter.counter, meter.counter, generation, settings, day)
+    decision = decide(observation, meter, generation, last_soc, last_reserve, rolling)
     if session is not None and session.origin is Origin.ADOPTED:
         given = watts(observation.readings.battery_power) or 0.0
         session = replace(session, power_w=max(session.power_w, given))
-    if session is not None:
+    intake = None
+    if session is not None and session.kind is Kind.CHARGE:  # it exports nothing on purpose
+        session, intake = charged(state, session, observation)
+    elif session is not None:
         session = replace(session, exported_kwh=meter.since(session.meter_at_start))
     turn.state = replace(
         state,
         meter=meter,
         generation=generation,
+        rolling=rolling,
         decision=decision,
         session=session,
+        intake=intake,
         last_soc=last_soc,
         last_reserve=last_reserve,
     )
@@ -176,7 +215,7 @@ def _conditions(turn: Turn, observation: Observation, decision: Decision) -> Non
         turn.raise_error(ErrorState.STALE_DATA)
     if readings.soc.usable:
         turn.clear_error(ErrorState.SOC_READ_FAILED)
-    if not readings.conflicts:
+    if not other_mode_on(readings, Kind.DISCHARGE):
         turn.clear_error(ErrorState.MODE_CONFLICT)
 
 
@@ -188,63 +227,13 @@ def _check_contract(turn: Turn, observation: Observation, decision: Decision) ->
     """Raise over-export where the counter itself is above the contract; a new period clears it."""
     state = turn.state
     period = state.meter.counter.period_start
-    if state.over_export_period is not None and state.over_export_period != period:
+    over = exceeded(observation, state.meter, decision)
+    new = not over if rolls(observation.settings) else state.over_export_period != period
+    if state.over_export_period is not None and new:
         turn.state = replace(state, over_export_period=None)
         turn.clear_error(ErrorState.OVER_EXPORT)
-    if exceeded(observation, state.meter, decision):
+    if over:
         turn.state = replace(turn.state, over_export_period=period)
         turn.raise_error(
             ErrorState.OVER_EXPORT, f"{decision.exported:.2f} > {decision.contract:.2f} kWh"
         )
-
-
-def _look_for_unbidden(turn: Turn, observation: Observation, decision: Decision) -> None:
-    """Deal with a discharge that nobody here asked for.
-
-    Soon after a stop it is the late effect of what was stopped, and is stopped again; otherwise
-    it is somebody's own, and is guarded.
-    """
-    state, readings, now = turn.state, observation.readings, turn.now.mono
-    since_end = now - (state.aftermath_until - AFTERMATH_S)
-    power = max(0.0, watts(readings.battery_power) or 0.0)
-    if readings.switch.on:
-        if state.aftermath_until > 0 and since_end < LATE_SWITCH_S:
-            begin_stop(turn, EndReason.START_CANCELLED)
-        else:
-            adopt(turn, observation, decision, power)
-            turn.state = replace(turn.state, watch=replace(turn.state.watch, switched=True))
-        return
-    _count_unbidden(turn, observation)
-    armed = readings.dispatch_start is not None
-    needed = UNBIDDEN_DISPATCH_REPORTS if armed else UNBIDDEN_POWER_REPORTS
-    if turn.state.unbidden < needed:
-        return
-    if now < state.aftermath_until:
-        begin_stop(turn, state.last.reason if state.last and state.last.reason else EndReason.USER)
-    elif armed:
-        adopt(turn, observation, decision, power)
-
-
-def _charges(readings: Readings) -> bool:
-    return (watts(readings.battery_power) or 0.0) < -QUIET_MARGIN_W
-
-
-def _count_unbidden(turn: Turn, observation: Observation) -> None:
-    readings = observation.readings
-    dispatch = readings.dispatch_start
-    if dispatch is not None:
-        reported = dispatch.reported
-        running = dispatch.usable and dispatch.value != 0
-        # A house that draws as much hides a dispatch; soon after a stop that may be ours.
-        ours = turn.now.mono < turn.state.aftermath_until and not _charges(readings)
-        running = running and (ours or not (tells(readings) and quiet(readings)))
-    else:
-        battery = readings.battery_power
-        reported = battery.reported if battery is not None else None
-        running = tells(readings) and battery is not None and battery.usable
-        running = running and not quiet(readings)
-    if readings.conflicts or not running:
-        if turn.state.unbidden:
-            turn.state = replace(turn.state, unbidden=0, unbidden_at=None)
-    elif reported != turn.state.unbidden_at:
-        turn.state = replace(turn.state, unbidden=turn.state.unbidden + 1, unbidden_at=reported)

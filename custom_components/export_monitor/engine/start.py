@@ -10,6 +10,7 @@ from ..models import (
     Decision,
     EndReason,
     ErrorState,
+    Kind,
     Observation,
     Origin,
     Readings,
@@ -17,15 +18,20 @@ from ..models import (
 )
 from .accounting import worst_flow
 from .headroom import duration_minutes
+from .hysteresis import reluctance
+from .modes import FULL_SOC, charge_blocker, switch_of
+from .pace import first_power
 from .state import (
     Answer,
     Answered,
     Lease,
+    Modulation,
     Phase,
     Reply,
     Starting,
     StartRequested,
     State,
+    Write,
     WriteKind,
 )
 from .stop import begin_stop
@@ -53,36 +59,79 @@ PASSING = frozenset(
         Blocker.SOC_AT_FLOOR,
         Blocker.SOC_AT_RESERVE,
         Blocker.NO_HEADROOM,
+        Blocker.SOC_FULL,
     }
 )
-CLEARED_BY_A_START = (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING)
+CLEARED_BY_A_START = {
+    Kind.DISCHARGE: (*WRITE_ERRORS.values(), ErrorState.BATTERY_NOT_RESPONDING),
+    Kind.CHARGE: (ErrorState.CHARGE_START_FAILED, ErrorState.BATTERY_NOT_RESPONDING),
+}
+
+
+def write_error(write: Write) -> ErrorState:
+    """Return the error that a failed write means; a charge has one for all of them."""
+    return ErrorState.CHARGE_START_FAILED if write.mode is Kind.CHARGE else WRITE_ERRORS[write.kind]
+
+
+def start_error(kind: Kind) -> ErrorState:
+    """Return the error of a start that failed as a whole."""
+    return ErrorState.CHARGE_START_FAILED if kind is Kind.CHARGE else ErrorState.START_FAILED
 
 
 def blocker_of(state: State, readings: Readings, decision: Decision) -> Blocker | None:
-    """Return the first reason against a start, the session's own state included."""
-    if decision.blocker is not None:
-        return decision.blocker
+    """Return the first reason against a discharge, the session's own state included."""
+    return _with_state(state, readings, decision.blocker, Kind.DISCHARGE)
+
+
+def _with_state(
+    state: State, readings: Readings, blocker: Blocker | None, kind: Kind
+) -> Blocker | None:
+    ours = state.session is not None and state.session.kind is not kind and not readings.conflicts
+    if blocker is not None and not (ours and blocker is Blocker.MODE_CONFLICT):
+        return blocker  # the other mode that is on may be our own session
     if state.phase is Phase.STOPPING:
         return Blocker.STOP_IN_PROGRESS
-    if state.phase is not Phase.IDLE or readings.switch.on:
+    if state.phase is not Phase.IDLE or switch_of(readings, kind).on:
         return Blocker.ALREADY_RUNNING
     return None
+
+
+def _blocker(turn: Turn, event: StartRequested, decision: Decision) -> Blocker | None:
+    readings = event.observation.readings
+    if event.kind is Kind.DISCHARGE:
+        return blocker_of(turn.state, readings, decision)
+    blocker = charge_blocker(event.observation, _target_soc(event))
+    return _with_state(turn.state, readings, blocker, Kind.CHARGE)
+
+
+def _target_soc(event: StartRequested) -> float:
+    return FULL_SOC if event.soc is None else min(event.soc, FULL_SOC)
+
+
+def _power(event: StartRequested, decision: Decision) -> float:
+    """Return the power (W): what was asked for, never more than is allowed."""
+    charges = event.kind is Kind.CHARGE
+    limit = event.observation.settings.charge_power_w if charges else decision.power_w
+    return limit if event.power_w is None else min(limit, event.power_w)
 
 
 def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
     """Refuse with the first reason, or begin the writes."""
     observation, state = event.observation, turn.state
-    power = min(w for w in (decision.power_w, event.power_w) if w is not None)
-    refusal = blocker_of(state, observation.readings, decision)
+    power = _power(event, decision)
+    refusal = _blocker(turn, event, decision)
     if refusal is None and power <= 0:
         refusal = Blocker.TARGET_ZERO
+    refusal = refusal or reluctance(state, event, decision)
     if refusal is not None:
         error = REFUSAL_ERRORS.get(refusal)
         if error is not None:
             turn.raise_error(error, refusal, again=True)
         turn.commands.append(Reply(event.request_id, Answer.REFUSED, blocker=refusal, error=error))
         return
-    minutes = lease_minutes(observation, decision, power)
+    first = first_power(observation, power) if event.kind is Kind.DISCHARGE else power
+    minutes = lease_minutes(observation, decision, first, event.kind)
+    cutoff = _target_soc(event) if event.kind is Kind.CHARGE else decision.floor_soc
     planned = (
         None if event.duration_min is None else turn.now.utc + timedelta(minutes=event.duration_min)
     )
@@ -90,38 +139,49 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
         id=str(uuid5(SESSION_NAMESPACE, f"{event.request_id} {turn.now.utc.isoformat()}")),
         origin=event.origin,
         started=turn.now.utc,
-        power_w=power,
-        cutoff_soc=decision.floor_soc,
+        power_w=first,
+        target_w=power if event.kind is Kind.DISCHARGE else None,
+        cutoff_soc=cutoff,
         meter_at_start=state.meter.mark,
         energy_limit_kwh=event.energy_kwh,
         planned_end=planned,
+        kind=event.kind,
+        window_end=event.until,
     )
+    last = session.last_moment
     todo = (
-        (WriteKind.CUTOFF, decision.floor_soc),
+        (WriteKind.CUTOFF, cutoff),
         (WriteKind.DURATION, minutes),
         (WriteKind.SWITCH_ON, 0.0),
     )
-    minutes_asked = event.duration_min
     turn.state = replace(
         state,
         phase=Phase.STARTING,
         session=session,
         stopping=None,
         unbidden=0,
-        ends_at=None if minutes_asked is None else turn.now.mono + minutes_asked * 60,
+        modulation=Modulation(),
+        ends_at=None if last is None else turn.now.mono + (last - turn.now.utc).total_seconds(),
     )
-    number = turn.write(WriteKind.POWER, power)
+    number = turn.write(WriteKind.POWER, first)
     turn.state = replace(
         turn.state,
         starting=Starting(event.request_id, turn.now, todo, number, minutes),
     )
 
 
-def lease_minutes(observation: Observation, decision: Decision, power_w: float) -> float:
-    """Return the dead-man time (min): what the worst case leaves, in the battery's own steps."""
+def lease_minutes(
+    observation: Observation, decision: Decision, power_w: float, kind: Kind = Kind.DISCHARGE
+) -> float:
+    """Return the dead-man time (min): what the worst case leaves, in the battery's own steps.
+
+    A charge uses up no allowance, and full is full: nothing shortens its time.
+    """
     settings = observation.settings
-    worst = worst_flow(observation.readings, settings, power_w)
-    minutes = min(settings.hardware_lease_min, duration_minutes(decision.headroom, worst))
+    minutes = settings.hardware_lease_min
+    if kind is Kind.DISCHARGE:
+        worst = worst_flow(observation.readings, settings, power_w)
+        minutes = min(minutes, duration_minutes(decision.headroom, worst))
     step = settings.duration_step_min
     return max(step, floor(minutes / step) * step)
 
@@ -132,21 +192,21 @@ def continue_start(turn: Turn, event: Answered) -> None:
     if starting is None or event.write.id != starting.awaiting:
         return
     if not event.ok:
-        _fail(turn, WRITE_ERRORS[event.write.kind], event.detail)
+        _fail(turn, write_error(event.write), event.detail)
         return
     if not starting.todo:
         _activate(turn, starting)
         return
     (kind, value), *rest = starting.todo
-    decision = turn.state.decision
-    if kind is WriteKind.SWITCH_ON and (decision is None or decision.blocker is not None):
+    if kind is WriteKind.SWITCH_ON:
         # The world has changed since the request: activation is the last chance to say no.
-        reason = Blocker.NO_DATA if decision is None else decision.blocker
+        reason = _changed_mind(turn.state)
         if reason in PASSING:
             _withdraw(turn, starting, reason)
-        else:
-            _fail(turn, ErrorState.START_FAILED, str(reason))
-        return
+            return
+        if reason is not None:
+            _fail(turn, start_error(turn.state.kind), str(reason))
+            return
     number = turn.write(kind, value)
     switching_on = kind is WriteKind.SWITCH_ON
     turn.state = replace(
@@ -162,6 +222,14 @@ def continue_start(turn: Turn, event: Answered) -> None:
     )
 
 
+def _changed_mind(state: State) -> Blocker | None:
+    """Return what has come in the way of the session that is being started."""
+    decision = state.decision
+    if decision is None:
+        return Blocker.NO_DATA
+    return decision.charge_blocker if state.kind is Kind.CHARGE else decision.blocker
+
+
 def _fail(turn: Turn, error: ErrorState, detail: str) -> None:
     turn.raise_error(error, detail, again=True)
     begin_stop(turn, EndReason.START_FAILED, error=error, detail=detail)
@@ -175,7 +243,7 @@ def _withdraw(turn: Turn, starting: Starting, reason: Blocker | None) -> None:
 
 
 def _activate(turn: Turn, starting: Starting) -> None:
-    turn.clear_error(*CLEARED_BY_A_START)
+    turn.clear_error(*CLEARED_BY_A_START[turn.state.kind])
     # The lease counts from the command, not from its answer: never later than the battery's own.
     armed = starting.switched_at or turn.now
     turn.state = replace(
@@ -187,17 +255,18 @@ def _activate(turn: Turn, starting: Starting) -> None:
     turn.commands.append(Reply(starting.request_id, Answer.STARTED, session=turn.state.session))
 
 
-def guard_start(turn: Turn, decision: Decision) -> None:
+def guard_start(turn: Turn) -> None:
     """Give up a start whose answers do not come, or that has lost its reasons meanwhile.
 
     Switching on is tried again after seconds: what is refused at a request is refused there too.
     """
     starting = turn.state.starting
     switched_on = starting is not None and starting.switched_at is not None
+    error, blocker = start_error(turn.state.kind), _changed_mind(turn.state)
     if starting is not None and turn.now.mono - starting.since.mono > START_DEADLINE_S:
-        _fail(turn, ErrorState.START_FAILED, "no answer")
-    elif switched_on and decision.blocker in REFUSAL_ERRORS:
-        _fail(turn, ErrorState.START_FAILED, str(decision.blocker))
+        _fail(turn, error, "no answer")
+    elif switched_on and blocker in REFUSAL_ERRORS:
+        _fail(turn, error, str(blocker))
 
 
 def adopt(turn: Turn, observation: Observation, decision: Decision, power_w: float) -> None:

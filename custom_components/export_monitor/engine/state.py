@@ -1,7 +1,7 @@
 """What the session machine is, what it is told, and what it asks for."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ..models import (
@@ -10,11 +10,13 @@ from ..models import (
     EndReason,
     ErrorState,
     Instant,
+    Kind,
     Observation,
     Origin,
     Session,
 )
 from .metering import CounterSum, ExportMeter
+from .rolling import Rolling
 
 
 class Phase(StrEnum):
@@ -36,7 +38,8 @@ class WriteKind(StrEnum):
     SWITCH_OFF = "switch_off"
     FALLBACK_STOP = "fallback_stop"
     SMOTHER = "smother"
-    """Smallest power and cutoff 100 %: the last resort where there is no fallback stop."""
+    """Smallest power, and a cutoff that leaves nothing to do: the last resort where there is no
+    fallback stop."""
 
 
 # --- Commands: what the machine asks for ---
@@ -50,6 +53,8 @@ class Write:
     epoch: int
     kind: WriteKind
     value: float = 0.0
+    mode: Kind = Kind.DISCHARGE
+    """Whose controls are meant: those of the discharge, or those of the charge."""
 
     @property
     def stops(self) -> bool:
@@ -118,7 +123,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class StartRequested:
-    """Somebody asks for a discharge; every limit given only lowers what is allowed."""
+    """Somebody asks for a session; every limit given only lowers what is allowed."""
 
     observation: Observation
     request_id: str
@@ -126,6 +131,11 @@ class StartRequested:
     power_w: float | None = None
     energy_kwh: float | None = None
     duration_min: float | None = None
+    kind: Kind = Kind.DISCHARGE
+    until: datetime | None = None
+    """End of the window that the plan starts it for."""
+    soc: float | None = None
+    """SOC (%) at which a charge is to end; None: full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,19 @@ class StopRequested:
     reason: EndReason = EndReason.USER
     request_id: str | None = None
     note: str | None = None
+    kind: Kind = Kind.DISCHARGE
+    """What to switch off where nothing of ours runs; what runs is stopped in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A new plan gives the running automatic session other limits; no start, so no reply."""
+
+    observation: Observation
+    energy_kwh: float
+    """Of the whole session."""
+    until: datetime
+    """End of its window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +171,7 @@ class Answered:
     detail: str = ""
 
 
-Event = Observed | StartRequested | StopRequested | Answered
+Event = Observed | StartRequested | StopRequested | Revised | Answered
 
 
 # --- State ---
@@ -163,6 +186,10 @@ class Renewal:
     asked: Instant
 
 
+APART_S = 3.0  # AlphaESS drops a trigger within 2 s of another
+REARM_S = 2.0  # a changed number was seen to reach the inverter after up to 1.7 s
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The battery's own dead-man timer as last armed."""
@@ -170,6 +197,9 @@ class Lease:
     minutes: float
     armed: Instant
     renewal: Renewal | None = None
+    rearmed: Instant | None = None
+    """A power written meanwhile may have started the battery's own timer anew, not the package's:
+    AlphaESS writes all registers of a dispatch at once."""
 
     @property
     def renew_at(self) -> float:
@@ -178,8 +208,25 @@ class Lease:
 
     @property
     def expires_at(self) -> float:
-        """Monotonic time at which the battery stops by itself."""
+        """Monotonic time at which the battery stops by itself, at the earliest."""
         return self.armed.mono + self.minutes * 60
+
+    @property
+    def latest_end_utc(self) -> datetime:
+        """Wall time by which the battery has stopped by itself, whatever was under way."""
+        ends = [self.armed.utc + timedelta(minutes=self.minutes)]
+        if self.renewal is not None:
+            ends.append(self.renewal.asked.utc + timedelta(minutes=self.renewal.minutes))
+        if self.rearmed is not None:
+            ends.append(self.rearmed.utc + timedelta(minutes=self.minutes, seconds=REARM_S))
+        return max(ends)
+
+    @property
+    def latest_end(self) -> float:
+        """Monotonic time by which the battery has stopped by itself."""
+        if self.rearmed is None:
+            return self.expires_at
+        return max(self.armed.mono, self.rearmed.mono + REARM_S) + self.minutes * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +242,41 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
+class Modulation:
+    """How the power of a running session is being moved.
+
+    What the battery has been told is between `least_w` and the session's own power: they differ
+    while a write is under way, and after one that failed.
+    """
+
+    least_w: float | None = None
+    write_id: int | None = None
+    """The write that is waited for."""
+    wanted_w: float = 0.0
+    asked_at: float | None = None
+    """Monotonic time of the last write."""
+    answered_at: float | None = None
+    must: bool = False
+    """It is to bring down what the grid sees: without it the session cannot go on."""
+    retry_at: float = 0.0
+    """Not before then, in no hurry: a write has failed (monotonic s)."""
+    over_site: float | None = None
+    """Since when the grid sees more than the site may export (monotonic s)."""
+    over_target: float | None = None
+    """Since when it sees more than is wanted although the battery gives its least."""
+
+    def raises(self, write_id: int) -> bool:
+        """Whether a write that is waited for may give the battery more power than before."""
+        before = self.least_w
+        return write_id == self.write_id and before is not None and self.wanted_w > before
+
+    def busy(self, mono: float) -> bool:
+        """Whether another write would meet the last one (monotonic s)."""
+        last = self.asked_at if self.answered_at is None else self.answered_at
+        return self.write_id is not None or (last is not None and mono - last < APART_S)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the battery has shown since a stop was due, in reports newer than the command."""
 
@@ -202,7 +284,7 @@ class Evidence:
     """Newest reports in a row that say 0; -1 when the newest says armed."""
     dispatch_at: datetime | None = None
     quiet_reports: int = 0
-    """Newest reports in a row that show no discharge beyond what the house takes."""
+    """Newest reports in a row that show nothing but what the battery does by itself."""
     power_at: datetime | None = None
     heard: float | None = None
     """Monotonic time of the newest report of either."""
@@ -216,13 +298,24 @@ class Stopping:
 
     reason: EndReason
     since: Instant
+    kind: Kind = Kind.DISCHARGE
     attempts: int = 0
     last_attempt: float = 0.0
     deaf: bool = False
     """Nothing was heard from the battery around the last attempt."""
+    seen_off: bool = False
+    """The switch has read off since the last attempt: on again is somebody's, and new."""
     alarmed: bool = False
     evidence: Evidence = Evidence()
     requests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a charge draws from the grid (W), and when that was seen (monotonic s)."""
+
+    at: float
+    grid_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +350,14 @@ class State:
     ends_at: float | None = None
     """Monotonic time at which the session ends as asked for: no clock set back extends it."""
     session: Session | None = None
+    intake: Intake | None = None
     last: Session | None = None
     starting: Starting | None = None
     lease: Lease | None = None
     stopping: Stopping | None = None
+    modulation: Modulation = Modulation()
+    rolling: Rolling | None = None
+    """The last 24 hours, where the period is those."""
     watch: Watch = Watch()
     faults: frozenset[ErrorState] = frozenset()
     over_export_period: datetime | None = None
@@ -269,4 +366,14 @@ class State:
     """Reports in a row of a discharge that nobody here asked for."""
     unbidden_at: datetime | None = None
     aftermath_until: float = 0.0
-    """Until then a discharge that shows up is the late effect of what was stopped."""
+    """Until then what shows up is the late effect of what was stopped."""
+    aftermath_of: Kind = Kind.DISCHARGE
+    cut_start: bool = False
+    """It was a start that was stopped: its command to switch on may still arrive."""
+
+    @property
+    def kind(self) -> Kind:
+        """What runs or is being stopped: a discharge where nothing is."""
+        if self.session is not None:
+            return self.session.kind
+        return Kind.DISCHARGE if self.stopping is None else self.stopping.kind

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from ..models import ErrorState, Instant, Observation
-from .state import Clear, Command, Raise, State, Write, WriteKind
+from .state import Clear, Command, Lease, Raise, Renewal, State, Write, WriteKind
 
 
 @dataclass(slots=True)
@@ -19,8 +19,14 @@ class Turn:
         """Ask for a write under the present epoch; return its id."""
         number = self.state.sequence + 1
         self.state = replace(self.state, sequence=number)
-        self.commands.append(Write(number, self.state.epoch, kind, value))
+        self.commands.append(Write(number, self.state.epoch, kind, value, self.state.kind))
         return number
+
+    def renew(self, lease: Lease, minutes: float) -> None:
+        """Ask for the battery's own timer to be armed anew."""
+        number = self.write(WriteKind.DURATION, minutes)
+        renewal = Renewal(number, minutes, self.now)
+        self.state = replace(self.state, lease=replace(lease, renewal=renewal))
 
     def raise_error(self, error: ErrorState, detail: str = "", *, again: bool = False) -> None:
         """Raise an error; one that stands already only where it has happened `again`."""

@@ -137,6 +137,7 @@ def test_a_dispatch_that_reads_disarmed_ends_it_within_seconds() -> None:
 
 def test_a_battery_that_holds_at_its_own_cutoff_just_above_the_floor_is_done() -> None:
     world = World(absent={"dispatch"}, soc=20.9).discharging()
+    world.lost.add(WriteKind.POWER)
     world.power_w = 100.0
     assert _end(world, 90) is EndReason.SOC_FLOOR
     assert world.raised(ErrorState.BATTERY_NOT_RESPONDING) == []

@@ -21,8 +21,8 @@ from tests.unit.engine.world import SETTINGS, World, reading
 
 @pytest.fixture
 def running() -> World:
-    """Return a house in mid-discharge, far from every limit."""
-    return World().discharging().run(61)
+    """Return a house in mid-discharge, far from every limit; it draws nothing itself."""
+    return World(load_w=0.0).discharging().run(61)
 
 
 def _verdict(world: World, look: Observation | None = None, **decision: object) -> EndReason | None:
@@ -187,14 +187,14 @@ def test_a_clock_set_forward_ends_it_at_the_wall_clocks_time() -> None:
 
 
 def test_a_battery_that_gives_more_than_half_follows() -> None:
-    world = World(absent={"dispatch"}).discharging().run(30)
+    world = World(absent={"dispatch"}, load_w=0.0).discharging().run(30)
     world.power_w = 1600.0
     world.run(120)
     assert world.phase is Phase.ACTIVE
 
 
 def test_a_battery_that_gives_half_to_the_watt_follows() -> None:
-    world = World(absent={"dispatch"}).discharging().run(30)
+    world = World(absent={"dispatch"}, load_w=0.0).discharging().run(30)
     world.power_w = 1500.0
     world.run(120)
     assert world.phase is Phase.ACTIVE
@@ -202,7 +202,8 @@ def test_a_battery_that_gives_half_to_the_watt_follows() -> None:
 
 @pytest.mark.parametrize(("pv_w", "follows"), [(4200.0, True), (4000.0, False)])
 def test_only_an_inverter_near_its_limit_excuses_a_battery(pv_w: float, follows: bool) -> None:
-    world = World(replace(SETTINGS, inverter_limit_w=5000.0), absent={"dispatch"}).discharging()
+    settings = replace(SETTINGS, inverter_limit_w=5000.0)
+    world = World(settings, absent={"dispatch", "grid"}).discharging()
     world.pv_w, world.power_w = pv_w, 400.0
     world.run(120)
     assert (world.phase is Phase.ACTIVE) is follows
@@ -239,7 +240,7 @@ def test_a_battery_that_does_not_follow_is_described(running: World) -> None:
 
 
 def test_a_disarmed_battery_whose_power_nobody_measures_is_described() -> None:
-    world = World(absent={"battery"}).discharging().run(30)
+    world = World(absent={"battery", "grid"}).discharging().run(30)
     world.armed = False
     world.run_until(lambda w: w.phase is Phase.STOPPING, 90)
     error = next(

@@ -25,7 +25,7 @@ DOWN_S = 300.0
 @pytest.fixture
 def saved() -> World:
     """Return a house in mid-discharge, whose lease was armed a minute ago."""
-    return World().discharging().run(60)
+    return World(load_w=0.0).discharging().run(60)
 
 
 def _later(world: World, seconds: float = DOWN_S, mono: float = 50.0) -> Instant:
@@ -115,6 +115,7 @@ def test_only_what_a_start_or_a_new_day_clears_goes_on_standing(saved: World) ->
         ErrorState.CUTOFF_SET_FAILED,
         ErrorState.DURATION_SET_FAILED,
         ErrorState.START_FAILED,
+        ErrorState.CHARGE_START_FAILED,
         ErrorState.BATTERY_NOT_RESPONDING,
         ErrorState.OVER_EXPORT,
     }

@@ -45,6 +45,7 @@ def test_what_nobody_saw_under_a_renewal_is_counted_to_its_end() -> None:
         lambda world: world.state.lease is None or world.state.lease.renewal is not None
     )
     before = world.state.meter.counted
+    world.silent.add("export")  # a tick of the meter would tell the truth
     _stand_still(world, 60)
     world.run(1)
     assert world.state.meter.counted - before >= 5000.0 * 60 / 3_600_000

@@ -32,6 +32,7 @@ from custom_components.export_monitor.models import (
     EndReason,
     ErrorState,
     Instant,
+    Kind,
     Observation,
     Reading,
     Readings,
@@ -121,6 +122,12 @@ class World:
     soc: float = 80.0
     clock_offset: timedelta = timedelta()
     conflicts: tuple[str, ...] = ()
+    chargeable: bool = False
+    """The controls of a charge are configured."""
+    charge_limit_w: float = 10_000.0
+    """The battery takes no more than this, whatever it is told."""
+    absorbs: bool = False
+    """By itself the battery takes what the sun leaves over."""
     forecast: Any = None
     reserve: float | None = None
     daily: bool = True
@@ -132,6 +139,10 @@ class World:
     on_second: Callable[["World"], None] | None = None
 
     second: int = 0
+    charge_switch: bool = False
+    charge_numbers: dict[WriteKind, float] = field(default_factory=dict)
+    reverse: bool = False
+    """What is armed charges the battery."""
     switch: bool = False
     armed: bool = False
     power_w: float = 0.0
@@ -151,9 +162,13 @@ class World:
     @property
     def battery_w(self) -> float:
         """Discharge (+) of the battery: the dispatch, else what the house lacks."""
+        if self.armed and self.reverse:
+            full = self.soc >= self.charge_numbers[WriteKind.CUTOFF]
+            return 0.0 if full else -min(self.power_w, self.charge_limit_w)
         if self.armed and self.soc > self.cutoff:
             return self.power_w
-        return max(0.0, self.load_w - self.pv_w)
+        need = self.load_w - self.pv_w
+        return need if self.absorbs and self.soc < 100 else max(0.0, need)
 
     @property
     def export_w(self) -> float:
@@ -172,7 +187,7 @@ class World:
         if self.armed:
             self.timer_s -= 1
             if self.timer_s <= 0:
-                self.armed = self.switch = False
+                self.armed = self.switch = self.charge_switch = False
 
     # --- Sensors ---
 
@@ -236,6 +251,7 @@ class World:
                 export_counter=self._read("export") or missing,
                 pv_counters=(self._read("generation") or missing,),
                 switch=SwitchReading(None if unreadable else self.switch, self.now.utc),
+                charge_switch=self._read_charge_switch(),
                 grid_power=self._read("grid"),
                 battery_power=self._read("battery"),
                 pv_power=self._read("pv"),
@@ -246,6 +262,12 @@ class World:
                 conflicts=self.conflicts,
             ),
         )
+
+    def _read_charge_switch(self) -> SwitchReading | None:
+        if not self.chargeable:
+            return None
+        on = None if "charge_switch" in self.broken else self.charge_switch
+        return SwitchReading(on, self.now.utc)
 
     # --- Writes ---
 
@@ -263,8 +285,31 @@ class World:
         if write.kind not in self.unanswered:
             self.take(Answered(self.now, write, ok=True))
 
+    def _obey_charge(self, write: Write) -> None:
+        reaches = not self.unplugged
+        match write.kind:
+            case WriteKind.SWITCH_ON:
+                if not self.charge_switch and reaches:
+                    self.armed = self.reverse = True
+                    self.power_w = self.charge_numbers[WriteKind.POWER]
+                    self.timer_s = self.charge_numbers[WriteKind.DURATION] * 60
+                self.charge_switch = True
+            case WriteKind.SMOTHER:
+                self.power_w = 100.0 if reaches else self.power_w
+            case WriteKind.SWITCH_OFF | WriteKind.FALLBACK_STOP:
+                self._obey_stop(write, reaches=reaches)
+            case _:
+                if write.kind is WriteKind.DURATION and write.value != self.charge_numbers.get(
+                    WriteKind.DURATION
+                ):
+                    self.timer_s = write.value * 60
+                self.charge_numbers[write.kind] = write.value
+
     def _obey(self, write: Write) -> None:
         reaches = not self.unplugged
+        if write.mode is Kind.CHARGE:
+            self._obey_charge(write)
+            return
         match write.kind:
             case WriteKind.POWER:
                 self.power_w = write.value
@@ -284,13 +329,15 @@ class World:
                 self._obey_stop(write, reaches=reaches)
 
     def _obey_stop(self, write: Write, *, reaches: bool) -> None:
-        resets = write.kind is WriteKind.FALLBACK_STOP or (self.switch and not self.reset_lost)
-        if reaches and resets:
+        on = self.charge_switch if write.mode is Kind.CHARGE else self.switch
+        full = write.kind is WriteKind.FALLBACK_STOP
+        if reaches and (full or (on and not self.reset_lost)):
             self._later(self.stop_s, self._disarm)
-        self.switch = False
+        self.switch = self.switch and write.mode is Kind.CHARGE and not full
+        self.charge_switch = self.charge_switch and write.mode is Kind.DISCHARGE and not full
 
     def _disarm(self) -> None:
-        self.armed = False
+        self.armed = self.reverse = False
 
     # --- The machine ---
 
@@ -329,14 +376,24 @@ class World:
     def request(self, **limits: Any) -> tuple[Command, ...]:
         return self.take(StartRequested(self.look(), f"start-{self.second}", **limits))
 
-    def stop(self, reason: EndReason = EndReason.USER) -> tuple[Command, ...]:
-        return self.take(StopRequested(self.look(), reason, f"stop-{self.second}"))
+    def stop(
+        self, reason: EndReason = EndReason.USER, kind: Kind = Kind.DISCHARGE
+    ) -> tuple[Command, ...]:
+        return self.take(StopRequested(self.look(), reason, f"stop-{self.second}", kind=kind))
 
     def discharging(self, **limits: Any) -> "World":
         """Settle and start; return once the discharge runs."""
         if not self.log:
             self.settle()
         self.request(**limits)
+        return self.run_until(lambda w: w.phase is Phase.ACTIVE, 60)
+
+    def charging(self, **limits: Any) -> "World":
+        """Settle and start a charge; return once it runs."""
+        self.chargeable = True
+        if not self.log:
+            self.settle()
+        self.request(kind=Kind.CHARGE, **limits)
         return self.run_until(lambda w: w.phase is Phase.ACTIVE, 60)
 
     # --- What came of it ---
