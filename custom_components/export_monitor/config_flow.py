@@ -25,19 +25,25 @@ from .flow.answers import (
     needs_whole_day,
     notify_targets,
     proposals,
+    refused_charge,
     refused_entities,
     refused_limits,
+    refused_market,
     refused_numbers,
+    refused_planning,
     refused_targets,
     refused_timing,
     sign_contradicted,
+    without_half_a_charge,
 )
 from .flow.forms import (
     CONF_NAME,
     alerts_schema,
     entity_fields,
+    forecast_schema,
     limits_schema,
     number_fields,
+    planning_schema,
     sensors_schema,
     user_schema,
 )
@@ -47,6 +53,9 @@ from .flow.schema import (
     FIRST_SETTINGS,
     FORECAST,
     LIMITS,
+    PLANNING,
+    PLANNING_SWITCHES,
+    PLANNING_TIMES,
     SENSORS,
     TIMING,
     WIRING,
@@ -54,21 +63,40 @@ from .flow.schema import (
     Refusal,
     Role,
 )
+from .inputs.nord_pool import DOMAIN as NORD_POOL
 from .inputs.wiring import entity_ids
 from .models import Basis
 from .presets import ALPHAESS, GENERIC, PRESETS, Preset
-from .settings import merged, preset_of
+from .settings import merged, option_flag, option_time, preset_of
+
+MENU = ["limits", "planning", "timing", "alerts"]
 
 type Answers = Mapping[str, Any]
 
 
 def _limits(answers: Answers) -> dict[str, Any]:
     """Return the limits; an optional one left empty is none."""
-    return {const.CONF_BASIS: answers[const.CONF_BASIS]} | _figures(LIMITS, answers)
+    chosen = {key: answers[key] for key in (const.CONF_BASIS, const.CONF_PERIOD)}
+    return chosen | _figures(LIMITS, answers)
 
 
 def _figures(numbers: Iterable[Number], answers: Answers) -> dict[str, Any]:
-    return {each.key: answers.get(each.key, const.DEFAULTS[each.key]) for each in numbers}
+    return {each.key: answers.get(each.key, const.DEFAULTS.get(each.key)) for each in numbers}
+
+
+def _planning(answers: Answers) -> dict[str, Any]:
+    """Return the options of planning; a price left empty is none."""
+    chosen = (const.CONF_OBJECTIVE, *PLANNING_SWITCHES, *PLANNING_TIMES)
+    return {key: answers[key] for key in chosen} | _figures(PLANNING, answers)
+
+
+def _planned(config: Answers) -> dict[str, object]:
+    """Return the options of planning as a form shows them, however 1.x wrote them."""
+    return {
+        **config,
+        **{key: option_flag(config, key) for key in PLANNING_SWITCHES},
+        **{key: option_time(config, key).isoformat() for key in PLANNING_TIMES},
+    }
 
 
 def _limit_errors(hass: HomeAssistant, config: Mapping[str, object], answers: Answers) -> Errors:
@@ -151,6 +179,7 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
         errors = self._refused(BATTERY, user_input)
         if self._preset.fallback_required and not user_input.get(const.CONF_FALLBACK_STOP):
             errors.setdefault(const.CONF_FALLBACK_STOP, Refusal.FALLBACK_REQUIRED)
+        errors = refused_charge(user_input) | errors
         if errors:
             return _form(self, "battery", schema, user_input, errors)
         await self._claim(user_input[const.CONF_DISCHARGE_SWITCH])
@@ -179,12 +208,16 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
     async def async_step_forecast(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the PV forecast, which only some bases need."""
-        schema = vol.Schema(entity_fields(FORECAST))
+        """Ask for the PV forecast, which only some bases need, and for what planning needs."""
+        own = self._before.get(const.CONF_NORD_POOL)
+        schema = forecast_schema(
+            market=bool(own or self.hass.config_entries.async_entries(NORD_POOL))
+        )
         last = self.source == SOURCE_RECONFIGURE
         if user_input is None:
-            return _form(self, "forecast", schema, self._proposed(FORECAST), last=last)
-        errors = self._refused(FORECAST, user_input)
+            shown = self._proposed(FORECAST) | ({const.CONF_NORD_POOL: own} if own else {})
+            return _form(self, "forecast", schema, shown, last=last)
+        errors = self._refused(FORECAST, user_input) | refused_market(self.hass, user_input)
         in_use = self._before.get(const.CONF_BASIS) in FORECAST_BASES
         if in_use and not user_input.get(const.CONF_FORECAST_TODAY):
             errors[const.CONF_FORECAST_TODAY] = Refusal.FORECAST_IN_USE
@@ -234,9 +267,9 @@ class ExportMonitorConfigFlow(ConfigFlow, domain=const.DOMAIN):
             for role in roles
             if ids[role.key]
         }
-        if const.CONF_PRESET in self._before:
+        if const.CONF_PRESET in self._before and const.CONF_UPGRADED not in self._before:
             return own
-        return proposals(self.hass, self._preset, roles) | own
+        return without_half_a_charge(proposals(self.hass, self._preset, roles), own) | own
 
     def _refused(self, roles: tuple[Role, ...], answers: Answers) -> Errors:
         own = {role.key for role in roles}
@@ -291,7 +324,7 @@ class ExportMonitorOptionsFlow(OptionsFlow):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer the groups of settings."""
-        return self.async_show_menu(step_id="init", menu_options=["limits", "timing", "alerts"])
+        return self.async_show_menu(step_id="init", menu_options=MENU)
 
     async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change what may be exported."""
@@ -327,6 +360,22 @@ class ExportMonitorOptionsFlow(OptionsFlow):
                 return self._store()
         schema = vol.Schema(number_fields(TIMING))
         return _form(self, "timing", schema, user_input or config, errors, last=True)
+
+    async def async_step_planning(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change what is planned, and what may start by itself."""
+        config = merged(self.config_entry)
+        errors: Errors = {}
+        if user_input is not None:
+            errors = refused_numbers(PLANNING, user_input)
+            if not errors:
+                self._settings = _planning(user_input)
+                errors = refused_planning(self.hass, {**config, **self._settings})
+            if not errors:
+                return self._store()
+        shown = _planned(config) if user_input is None else user_input
+        return _form(self, "planning", planning_schema(), shown, errors, last=True)
 
     async def async_step_alerts(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change who is told of what must not be missed."""

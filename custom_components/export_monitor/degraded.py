@@ -6,7 +6,8 @@ from . import const
 from .engine.accounting import blind
 from .engine.state import Phase, State
 from .inputs.sources import Sources
-from .models import Basis, Degraded, Reading, Readings, Settings
+from .models import Basis, Degraded, Rates, Reading, Readings, Settings
+from .planning import Objective, PlanSettings
 
 WITHOUT_GRID = "worst_case_between_ticks"
 WITHOUT_POWER = "commanded_power"
@@ -17,16 +18,20 @@ LAST_VALUE = "last_value"
 DEAD_RECKONED = "dead_reckoned"
 CACHED = "cached"
 NOTHING = "nothing"
+BEST_EXPORT = "best_export_price"  # as if import cost that: nothing is bought
+PLAN = "plan"
+LOAD_PROFILE = "load_profile"
 
 
 def degraded(
-    sources: Sources, readings: Readings, state: State, settings: Settings
+    sources: Sources, readings: Readings, state: State, settings: Settings, plan: PlanSettings
 ) -> tuple[Degraded, ...]:
     """Return every degradation that holds now; required data that is missing is none of them."""
     return (
         *_sensors(readings),
         *_forecast(sources, readings, state, settings),
-        *_carbon(sources, readings),
+        *_rates(sources, readings),
+        *_planning(sources, readings, plan),
         *_guard(readings, state, settings),
     )
 
@@ -59,11 +64,34 @@ def _forecast(
         yield Degraded("basis", f"no_{settings.basis.value}", Basis.GENERATED.value, lost)
 
 
-def _carbon(sources: Sources, readings: Readings) -> Iterator[Degraded]:
-    lost = sources.carbon.lost
-    if lost is not None:
-        instead = NOTHING if readings.carbon is None else CACHED
-        yield Degraded(const.CONF_CARBON, "lost", instead, lost)
+def _rates(sources: Sources, readings: Readings) -> Iterator[Degraded]:
+    for what, lost, rates in (
+        (const.CONF_CARBON, sources.carbon.lost, readings.carbon),
+        (const.CONF_EXPORT_PRICES, sources.export_price.lost, readings.export_price),
+        (const.CONF_IMPORT_PRICES, sources.import_price.lost, readings.import_price),
+    ):
+        if lost is not None:
+            yield Degraded(what, "lost", NOTHING if rates is None else CACHED, lost)
+
+
+def _planning(sources: Sources, readings: Readings, plan: PlanSettings) -> Iterator[Degraded]:
+    """Yield what keeps a plan from being made, or from knowing the house; none where none is."""
+    if not plan.discharge and not plan.charge:
+        return
+    if plan.objective is Objective.CARBON:
+        if not _tells(readings.carbon):
+            yield Degraded(PLAN, "no_carbon_intensity", NOTHING)
+    else:
+        if plan.export_price is None and not _tells(readings.export_price):
+            yield Degraded(PLAN, "no_export_price", NOTHING)
+        if plan.import_price is None and not _tells(readings.import_price):
+            yield Degraded(PLAN, "no_import_price", BEST_EXPORT)
+    if sources.load is not None and sources.load.looked and readings.load_profile is None:
+        yield Degraded(LOAD_PROFILE, "no_statistics", const.CONF_HOUSE_LOAD_DAY)
+
+
+def _tells(rates: Rates | None) -> bool:
+    return rates is not None and bool(rates.slots)
 
 
 def _guard(readings: Readings, state: State, settings: Settings) -> Iterator[Degraded]:

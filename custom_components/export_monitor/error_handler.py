@@ -20,6 +20,7 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, Stat
 from homeassistant.exceptions import HomeAssistantError, ServiceNotFound, ServiceValidationError
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.util.async_ import create_eager_task
+from homeassistant.util.json import JsonValueType
 import voluptuous as vol
 
 from .circuit import (
@@ -88,13 +89,17 @@ _HOPELESS: Final = frozenset({Outcome.NOT_FOUND, Outcome.INVALID})
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What came of a call; latency_s spans all attempts and delays, read is what was read back."""
+    """What came of a call; latency_s spans all attempts and delays, read is what was read back.
+
+    response is what the service answered, where it was asked to; None otherwise.
+    """
 
     outcome: Outcome
     attempts: int
     latency_s: float
     read: str | None
     detail: str
+    response: Mapping[str, JsonValueType] | None = None
 
     @property
     def ok(self) -> bool:
@@ -130,6 +135,8 @@ class RetryPolicy:
     timeout_s: float = 5
     read_back_s: float = 3
     deadline_s: float | None = None
+    retry_refusals: bool = False
+    """Some services call a lost connection an invalid request: then it is a failure too."""
 
     def delay_s(self, retry: int, random: float) -> float:
         """Return the pause before a retry (1 is the first), jittered to between half and whole."""
@@ -167,6 +174,7 @@ class _Request:
     data: Mapping[str, object]
     expect: Expectation | None
     tag: str
+    respond: bool = False
 
     @property
     def name(self) -> str:
@@ -181,6 +189,7 @@ class _Course:
     read: str | None = None
     detail: str = ""
     attempts: int = 0
+    response: Mapping[str, JsonValueType] | None = None
 
     def end(self, outcome: Outcome, why: str) -> None:
         """End without another attempt; what the last one said stays readable."""
@@ -215,13 +224,16 @@ class SafeServiceCall:
         guard: Guard | None = None,
         policy: RetryPolicy | None = None,
         session: str = "",
+        respond: bool = False,
     ) -> CallResult:
         """Call until proven, hopeless, out of attempts or out of time; errors become outcomes.
 
         guard is asked right before every attempt, and its False ends the call (WITHDRAWN): so a
-        stop cancels a start. session is the id that the log lines carry.
+        stop cancels a start. session is the id that the log lines carry. respond asks the service
+        for an answer.
         """
-        request = _Request(domain, service, data, expect, f"[{session}] " if session else "")
+        tag = f"[{session}] " if session else ""
+        request = _Request(domain, service, data, expect, tag, respond)
         policy = policy or self.policy
         course, started = _Course(), self.clock()
         try:
@@ -258,6 +270,7 @@ class SafeServiceCall:
         guard: Guard | None,
         course: _Course,
     ) -> None:
+        hopeless = _HOPELESS - {Outcome.INVALID} if policy.retry_refusals else _HOPELESS
         for attempt in range(1, policy.attempts + 1):
             if attempt > 1:
                 await self.sleep(policy.delay_s(attempt - 1, self.random()))
@@ -278,11 +291,11 @@ class SafeServiceCall:
                 await self._attempt(request, course, policy.timeout_s, policy.read_back_s)
                 if course.outcome is Outcome.OK:
                     permit.success()
-                elif course.outcome not in _HOPELESS:
+                elif course.outcome not in hopeless:
                     permit.failure()
             finally:  # cancelled, cut off by the deadline, or hopeless: not counted
                 permit.release()
-            if course.outcome is Outcome.OK or course.outcome in _HOPELESS:
+            if course.outcome is Outcome.OK or course.outcome in hopeless:
                 return
 
     async def _attempt(
@@ -297,7 +310,7 @@ class SafeServiceCall:
         changed = asyncio.Event()
         stop_listening = self._listen(request.expect, changed)
         try:
-            error = await self._invoke(request, timeout_s)
+            error = await self._invoke(request, course, timeout_s)
             if error is None and request.expect is not None:
                 if read_back_s is None:
                     read_back_s = timeout_s - (self.clock() - started)
@@ -316,7 +329,9 @@ class SafeServiceCall:
         entity_ids = () if expect is None else (expect.entity_id,)
         return async_track_state_change_event(self.hass, entity_ids, wake)
 
-    async def _invoke(self, request: _Request, timeout_s: float) -> BaseException | None:
+    async def _invoke(
+        self, request: _Request, course: _Course, timeout_s: float
+    ) -> BaseException | None:
         """Make the blocking call and return its error, a TimeoutError where it hangs.
 
         It runs in a task of its own: a service that ignores its cancellation cannot hold us,
@@ -324,7 +339,11 @@ class SafeServiceCall:
         The task starts at once, so that nothing gets between the guard's yes and the write.
         """
         call = self.hass.services.async_call(
-            request.domain, request.service, dict(request.data), blocking=True
+            request.domain,
+            request.service,
+            dict(request.data),
+            blocking=True,
+            return_response=request.respond,
         )
         task = create_eager_task(call, name=f"export_monitor {request.name}")
         try:
@@ -339,7 +358,9 @@ class SafeServiceCall:
             return TimeoutError(f"{request.name} did not answer in {timeout_s} s")
         if task.cancelled():
             return HomeAssistantError(f"{request.name} was cancelled")
-        return task.exception()
+        error = task.exception()
+        course.response = None if error is not None else task.result()
+        return error
 
     async def _read_back(
         self, expect: Expectation, changed: asyncio.Event, within_s: float
@@ -391,7 +412,12 @@ class SafeServiceCall:
 
     def _result(self, request: _Request, course: _Course, started: float) -> CallResult:
         result = CallResult(
-            course.outcome, course.attempts, self.clock() - started, course.read, course.detail
+            course.outcome,
+            course.attempts,
+            self.clock() - started,
+            course.read,
+            course.detail,
+            course.response,
         )
         self.statistics.setdefault(request.name, ServiceStatistics()).add(result)
         return result

@@ -74,7 +74,7 @@ class Resilience:
 
     @property
     def operations(self) -> int:
-        """Guarded service calls so far: commands to the battery and messages, no polls."""
+        """Guarded service calls so far: commands to the battery, messages, asking for a poll."""
         return sum(service.calls for service in self.services.values())
 
     def counts(self) -> Counts:

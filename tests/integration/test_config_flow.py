@@ -21,6 +21,8 @@ from custom_components.export_monitor.flow.schema import LIMITS, TIMING, Refusal
 from tests.conftest import Home
 
 SWITCH = "input_boolean.alphaess_helper_force_discharging"
+CHARGING = "input_boolean.alphaess_helper_force_charging"
+POOL, OTHER_DOMAIN = "pool", "no_pool"  # config entries
 POWER = "input_number.alphaess_helper_force_discharging_power"
 DURATION = "input_number.alphaess_helper_force_discharging_duration"
 CUTOFF = "input_number.alphaess_helper_force_discharging_cutoff_soc"
@@ -34,6 +36,7 @@ PHONE = "notify.mobile_app_phone"
 
 LIMIT_ANSWERS: Answers = {
     const.CONF_BASIS: "forecast",
+    const.CONF_PERIOD: "local_day",
     const.CONF_TARGET_EXPORT: 3000,
     const.CONF_MIN_SOC: 25,
     const.CONF_SAFETY_MARGIN: 1,
@@ -178,7 +181,8 @@ async def test_an_alphaess_is_found_and_needs_nothing_but_confirming(
         const.CONF_OBSERVE_RESERVE: False,
     }
     assert entry.options == {field.key: first[field.key] for field in LIMITS} | {
-        const.CONF_BASIS: "forecast"
+        const.CONF_BASIS: "forecast",
+        const.CONF_PERIOD: "local_day",
     }
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
@@ -312,6 +316,10 @@ REFUSED: list[tuple[str, Answers, str, Refusal]] = [
     ("battery", {"discharge_cutoff_soc": DURATION, "discharge_duration": CUTOFF},
      "discharge_duration", Refusal.UNIT_DURATION),
     ("battery", {"conflicting_modes": [SWITCH]}, "conflicting_modes", Refusal.DUPLICATE),
+    ("battery", {"charge_button": CHARGING}, "charge_power_entity", Refusal.CHARGE_INCOMPLETE),
+    ("battery", {"charge_button": SWITCH}, "charge_button", Refusal.DUPLICATE),
+    ("battery", {"charge_power_entity": "number.current"}, "charge_power_entity",
+     Refusal.UNIT_POWER),
     *(
         ("sensors", {key: None}, key, Refusal.REQUIRED)
         for key in (const.CONF_SOC, const.CONF_EXPORT_ENERGY, const.CONF_PV_ENERGY)
@@ -338,6 +346,15 @@ REFUSED: list[tuple[str, Answers, str, Refusal]] = [
      Refusal.NOT_A_MOMENT),
     ("forecast", {"solcast_tomorrow": "sensor.alphaess_total_energy_from_pv"},
      "solcast_tomorrow", Refusal.DUPLICATE),
+    ("forecast", {"solcast_day_3": "sensor.watts"}, "solcast_day_3", Refusal.UNIT_ENERGY),
+    ("forecast", {"export_prices": ["switch.new"]}, "export_prices", Refusal.NOT_A_SENSOR),
+    ("forecast", {"export_prices": ["sensor.alphaess_soc_battery"]}, "export_prices",
+     Refusal.DUPLICATE),
+    ("forecast", {"nord_pool": "gone"}, "nord_pool", Refusal.NORD_POOL_GONE),
+    ("forecast", {"nord_pool": OTHER_DOMAIN}, "nord_pool", Refusal.NORD_POOL_GONE),
+    ("limits", {"period": "rolling_24h"}, "period", Refusal.ROLLING_BASIS),
+    ("limits", {"period": "rolling_24h", "basis": "conservative"}, "period",
+     Refusal.ROLLING_BASIS),
     ("limits", {"fixed_limit": 0, "basis": "fixed"}, "fixed_limit", Refusal.FIXED_LIMIT_REQUIRED),
     ("limits", {"basis": "fixed"}, "fixed_limit", Refusal.FIXED_LIMIT_REQUIRED),
     *(("limits", {each.key: each.low - 1}, each.key, Refusal.OUT_OF_RANGE) for each in LIMITS),
@@ -363,6 +380,8 @@ def misfits(home: Home, entity_registry: er.EntityRegistry) -> Home:
     entity_registry.async_get_or_create("switch", "alphaess", "c", suggested_object_id="cloud")
     home.show("switch.cloud", "off")
     home.show(NEW, 1)
+    MockConfigEntry(domain="nordpool", entry_id=POOL).add_to_hass(home.hass)
+    MockConfigEntry(domain="demo", entry_id=OTHER_DOMAIN).add_to_hass(home.hass)
     home.show("number.bare", 0, min=0, max=5000)
     home.show("number.current", 0, "A", min=0, max=100)
     home.show("number.tiny_power", 0, "W", min=0, max=50)
@@ -715,14 +734,16 @@ async def test_an_entry_of_1x_is_completed_by_reconfiguring(
             const.CONF_DISCHARGE_SWITCH: SWITCH,
             const.CONF_PV_ENERGY: "sensor.alphaess_today_s_energy_from_pv",
             const.CONF_MIN_SOC: 30,
-            "charge_button": "input_boolean.alphaess_helper_force_charging",
+            const.CONF_CHARGE_SWITCH: CHARGING,
+            "solcast_forecast_so_far": "sensor.gone",
         },
         options={const.CONF_SOC: "sensor.gone", const.CONF_BASIS: "generated"},
     )
     await set_up(hass, entry)
     assert entry.state is ConfigEntryState.LOADED
     result = await entry.start_reconfigure_flow(hass)
-    assert shown(result) == home.battery, "what 1.x did not know is looked for"
+    known = {const.CONF_CHARGE_SWITCH: CHARGING}
+    assert shown(result) == home.battery | known, "what 1.x did not know is looked for"
     result = await answer(hass, result, home.battery)
     own = shown(result)
     assert own[const.CONF_PV_ENERGY] == ["sensor.alphaess_today_s_energy_from_pv"]
@@ -734,10 +755,12 @@ async def test_an_entry_of_1x_is_completed_by_reconfiguring(
     assert entry.data[const.CONF_PRESET] == "alphaess"
     assert entry.data[const.CONF_SOC] == "sensor.alphaess_soc_battery"
     assert entry.options == {const.CONF_BASIS: "generated"}, "old wiring must not win"
-    assert entry.data["charge_button"], "what is not asked for stays"
+    assert const.CONF_CHARGE_SWITCH not in entry.data, "half a charge was taken away"
+    assert entry.data["solcast_forecast_so_far"], "what is not asked for stays"
     assert entry.data[const.CONF_MIN_SOC] == 30
     assert entry.unique_id == SWITCH
-    assert (entry.version, entry.minor_version) == (1, 1), "the flow does not migrate"
+    assert (entry.version, entry.minor_version) == (1, 2), "1.x must load it still"
+    assert const.CONF_UPGRADED not in entry.data, "it is one of ours now"
 
 
 @pytest.mark.usefixtures("unloaded")
@@ -760,7 +783,7 @@ async def test_a_forecast_in_use_cannot_be_taken_away(hass: HomeAssistant, home:
 async def options(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> ConfigFlowResult:
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["type"] is FlowResultType.MENU
-    assert result["menu_options"] == ["limits", "timing", "alerts"]
+    assert result["menu_options"] == ["limits", "planning", "timing", "alerts"]
     return await hass.config_entries.options.async_configure(
         result["flow_id"], {"next_step_id": step}
     )
@@ -953,6 +976,12 @@ def test_every_refusal_is_provoked_here() -> None:
         Refusal.NAME_REQUIRED,
         Refusal.NAME_TAKEN,
         Refusal.NOT_A_NOTIFY_TARGET,
+        # In test_planning_flow.
+        Refusal.CHARGE_CONTROL_REQUIRED,
+        Refusal.CARBON_REQUIRED,
+        Refusal.CARBON_WITHOUT_SLOTS,
+        Refusal.PRICE_REQUIRED,
+        Refusal.PRICE_WITHOUT_SLOTS,
     }
     assert provoked | on_their_own == set(Refusal)
 

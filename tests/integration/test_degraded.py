@@ -1,5 +1,6 @@
 """What works worse than it could is said, with its reason and what is done instead."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -102,3 +103,74 @@ async def test_a_blind_guard_says_so_and_goes_on(house: House) -> None:
     assert problem.state == "on"
     assert problem.attributes["entity_id"] == FEED_IN_TODAY
     assert problem.attributes["problem"] == "unavailable"
+
+
+# What keeps a plan from being made
+
+PRICES = {
+    const.CONF_EXPORT_PRICES: ["event.octopus_export_current_day_rates"],
+    const.CONF_IMPORT_PRICES: ["event.octopus_import_current_day_rates"],
+}
+
+
+def _why_no_plan(house: House) -> set[str]:
+    state = house.hass.states.get(PROBLEM)
+    assert state is not None
+    told = state.attributes["degraded"]
+    return {each["why"] for each in told if each["what"] == "plan"}
+
+
+def _show_prices(house: House, role: str, length: timedelta = timedelta(minutes=30)) -> None:
+    now = house.plant.now
+    rows = [{"start": now, "end": now + length, "value_inc_vat": 0.15}]
+    house.hass.states.async_set(PRICES[role][0], now.isoformat(), {"rates": rows})
+
+
+async def test_planning_by_price_says_which_price_is_not_known(house: House) -> None:
+    await house.set_up(wiring=PRICES, enable_ci_planning=True, planning_objective="price")
+    await house.advance(12)
+    assert _why_no_plan(house) == {"no_export_price", "no_import_price"}
+    _show_prices(house, const.CONF_EXPORT_PRICES)
+    await house.advance(12)
+    assert _why_no_plan(house) == {"no_import_price"}
+    house.options(import_price=0.28)
+    await house.settle()
+    await house.advance(12)
+    assert _why_no_plan(house) == set(), "a fixed price will do"
+    await house.discharge()
+    await house.call("stop_discharge")
+    assert not house.discharging
+
+
+async def test_a_fixed_price_is_known_without_any_entity(house: House) -> None:
+    await house.set_up(enable_ci_planning=True, planning_objective="price", export_price=0.15)
+    await house.advance(12)
+    assert _why_no_plan(house) == {"no_import_price"}
+    assert _degraded(house)["plan"]["instead"] == "best_export_price"
+
+
+async def test_a_lost_price_is_cached_while_its_slots_last(house: House) -> None:
+    await house.set_up(
+        wiring=PRICES, enable_ci_planning=True, planning_objective="price", import_price=0.28
+    )
+    _show_prices(house, const.CONF_EXPORT_PRICES, timedelta(minutes=1))
+    await house.advance(20)
+    assert const.CONF_EXPORT_PRICES not in _degraded(house)
+    house.hass.states.async_set(PRICES[const.CONF_EXPORT_PRICES][0], "unavailable")
+    await house.advance(20)
+    assert _degraded(house)[const.CONF_EXPORT_PRICES]["instead"] == "cached"
+    assert _why_no_plan(house) == set()
+    await house.advance(30)
+    assert _degraded(house)[const.CONF_EXPORT_PRICES]["instead"] == "nothing"
+    assert _why_no_plan(house) == {"no_export_price"}
+    assert house.entity("system_health") == "Healthy", "manual control stays"
+
+
+async def test_planning_by_carbon_needs_more_than_the_present_level(house: House) -> None:
+    await house.set_up(wiring={const.CONF_CARBON: [CARBON]}, enable_auto_discharge=True)
+    house.hass.states.async_set(CARBON, "moderate")
+    await house.advance(12)
+    assert _why_no_plan(house) == {"no_carbon_intensity"}
+    house.options(enable_auto_discharge=False)
+    await house.advance(12)
+    assert _why_no_plan(house) == set(), "nobody asked for a plan"

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
 import pytest
@@ -632,3 +632,46 @@ async def test_real_helpers_are_switched_and_set(hass: HomeAssistant) -> None:
         result = await safe.call("input_number", "set_value", data, expect=expect)
         assert (result.outcome, result.attempts) == (Outcome.INVALID, 1)
     assert breaker.total_failures == 0
+
+
+# What a service answers
+
+
+async def test_a_service_that_is_asked_to_answer_is_heard(bench: Bench) -> None:
+    async def answers(call: ServiceCall) -> ServiceResponse:
+        return {"date": call.data["date"], "prices": [1, 2]}
+
+    bench.hass.services.async_register(
+        "market", "ask", answers, supports_response=SupportsResponse.ONLY
+    )
+    result = await bench.safe.call("market", "ask", {"date": "2026-06-21"}, respond=True)
+    assert result.ok
+    assert result.response == {"date": "2026-06-21", "prices": [1, 2]}
+
+
+async def test_nobody_is_asked_for_an_answer_that_is_not_wanted(bench: Bench) -> None:
+    bench.script = [bench.works]
+    result = await bench.call()
+    assert result.ok
+    assert result.response is None
+
+
+async def test_a_service_that_has_no_answer_is_asked_once(bench: Bench) -> None:
+    bench.script = [bench.works]
+    result = await bench.safe.call("battery", "set", TARGET, respond=True)
+    assert result.outcome is Outcome.INVALID
+    assert result.response is None
+    assert bench.calls == []
+
+
+async def test_what_a_service_calls_a_refusal_is_retried_only_where_it_means_a_lost_line(
+    bench: Bench,
+) -> None:
+    bench.script = [bench.raises(ServiceValidationError("connection_error"))]
+    result = await bench.safe.call("battery", "set", TARGET)
+    assert (result.outcome, result.attempts) == (Outcome.INVALID, 1)
+    assert bench.breaker.total_failures == 0
+    policy = RetryPolicy(attempts=2, retry_refusals=True)
+    result = await bench.safe.call("battery", "set", TARGET, policy=policy)
+    assert (result.outcome, result.attempts) == (Outcome.INVALID, 2)
+    assert bench.breaker.total_failures == 2

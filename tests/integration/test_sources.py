@@ -1,6 +1,6 @@
 """Entity states in, validated readings out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -234,3 +234,25 @@ async def test_a_switch_that_cannot_be_read_is_missing_data(ready: House) -> Non
     answer = await ready.call("calculate_discharge")
     assert answer["why_not"] == "no_data"
     assert FEED_IN_TODAY in ready.runtime.coordinator.staleness.source_ages
+
+
+async def test_the_forecast_reaches_as_far_as_the_entities_that_are_named(build: Build) -> None:
+    house = build()
+    day_3 = "sensor.solcast_pv_forecast_forecast_day_3"
+    today = datetime(2026, 6, 21, tzinfo=UTC)
+    named = (TODAY, FORECAST[const.CONF_FORECAST_TOMORROW], day_3)
+    for n, entity_id in enumerate(named):
+        rows = [
+            {"period_start": today + timedelta(days=n, minutes=30 * half), "pv_estimate": n + 1.0}
+            for half in range(48)
+        ]
+        _set(house, entity_id, "5", unit_of_measurement="kWh", detailedForecast=rows)
+    await house.set_up(wiring={**FORECAST, const.CONF_FORECAST_DAY_3: day_3})
+    forecast = _readings(house).forecast
+    assert forecast is not None
+    assert len(forecast.slots) == 3 * 48
+    assert forecast.slots[-1].end == today + timedelta(days=3)
+    house.hass.states.async_set(day_3, "unavailable")
+    forecast = _readings(house).forecast
+    assert forecast is not None
+    assert len(forecast.slots) == 2 * 48, "what is known of the next days is no matter of today"

@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 from hypothesis import given, strategies as st
+import numpy as np
 import pytest
 
 from custom_components.export_monitor.inputs.rates import (
@@ -119,6 +120,79 @@ def test_nord_pool_of_hacs_in_its_own_unit(facts: dict[str, object], euro: float
         **facts,
     }
     assert price_rates([attributes])[0].value == pytest.approx(euro)
+
+
+@pytest.mark.parametrize("placeholder", [0.0, 0.99, None, float("inf")])
+def test_tomorrow_counts_only_from_the_moment_that_nord_pool_calls_it_valid(
+    placeholder: float | None,
+) -> None:
+    def hours(first: datetime, value: float | None) -> list[dict[str, Any]]:
+        return [
+            {"start": first + n * HOUR, "end": first + (n + 1) * HOUR, "value": value}
+            for n in range(24)
+        ]
+
+    attributes: dict[str, object] = {
+        "raw_today": hours(T0, 0.25),
+        "raw_tomorrow": hours(T0 + 24 * HOUR, placeholder),
+        "tomorrow_valid": False,
+    }
+    rates = price_rates([attributes])
+    assert len(rates) == 24
+    assert {rate.value for rate in rates} == {0.25}
+    attributes |= {"raw_tomorrow": hours(T0 + 24 * HOUR, 0.5), "tomorrow_valid": True}
+    rates = price_rates([attributes])
+    assert len(rates) == 48
+    assert rates[-1] == Rate(T0 + 47 * HOUR, T0 + 48 * HOUR, 0.5)
+    del attributes["tomorrow_valid"]  # other integrations use these names without the flag
+    assert len(price_rates([attributes])) == 48
+
+
+def test_quarter_hours_of_nord_pool_with_datetime_objects_and_numpy_numbers() -> None:
+    quarter = timedelta(minutes=15)
+    rows = [
+        {
+            "start": (T0 + n * quarter).astimezone(SUMMER),
+            "end": (T0 + (n + 1) * quarter).astimezone(SUMMER),
+            "value": np.float64(n) / 100,
+        }
+        for n in range(96)
+    ]
+    rates = price_rates([{"raw_today": rows}])
+    assert len(rates) == 96
+    assert all(a.end == b.start for a, b in itertools.pairwise(rates))
+    assert rates[3] == Rate(T0 + 3 * quarter, T0 + 4 * quarter, pytest.approx(0.03))
+
+
+def test_bad_rows_of_octopus_leave_gaps_and_the_rest_in_order() -> None:
+    def row(n: float, value: object, length: timedelta = HALF) -> dict[str, Any]:
+        return {"start": T0 + n * HALF, "end": T0 + n * HALF + length, "value_inc_vat": value}
+
+    shown = [
+        row(3, 0.4),
+        row(0, 0.1),
+        row(0, 0.12),
+        row(1, None),
+        row(4, 0.5, timedelta(minutes=47)),
+        row(5, 0.6),
+        {"start": T0, "value_inc_vat": 1.0},
+        "rubbish",
+    ]
+    assert price_rates([{"rates": shown}]) == (
+        Rate(T0, T0 + HALF, 0.12),
+        Rate(T0 + 3 * HALF, T0 + 4 * HALF, 0.4),
+        Rate(T0 + 4 * HALF, T0 + 5 * HALF, 0.5),
+        Rate(T0 + 5 * HALF, T0 + 6 * HALF, 0.6),
+    )
+
+
+def test_of_two_areas_of_core_nord_pool_the_first_that_has_prices_counts() -> None:
+    def row(price: float) -> dict[str, Any]:
+        return {"start": T0.isoformat(), "end": (T0 + HOUR).isoformat(), "price": price}
+
+    assert nord_pool_rates({"SE3": [row(100.0)], "SE4": [row(900.0)]})[0].value == 0.1
+    assert nord_pool_rates({"SE3": [], "SE4": [row(900.0)]})[0].value == 0.9
+    assert nord_pool_rates({"SE3": [], "SE4": []}) == ()
 
 
 def test_prices_of_core_nord_pool_are_per_megawatt_hour() -> None:

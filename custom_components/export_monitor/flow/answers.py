@@ -14,15 +14,21 @@ from homeassistant.helpers.selector import SelectOptionDict
 
 from .. import const
 from ..inputs.formats import as_number
-from ..inputs.wiring import entity_ids, is_daily
-from ..models import Basis
+from ..inputs.nord_pool import DOMAIN as NORD_POOL
+from ..inputs.prices import FIXED, has_fixed_price
+from ..inputs.rates import carbon_document, carbon_rates, price_rates
+from ..inputs.wiring import charge_switch_of, entity_ids, is_daily
+from ..models import Basis, PeriodKind
+from ..planning import Objective
 from ..presets import FORECASTS, Preset
-from ..settings import option_number
+from ..settings import option_flag, option_number
 from .schema import (
+    CHARGE,
     CUTOFF_NUMBER,
     DURATION_NUMBER,
     POWER_NUMBER,
     POWER_UNITS,
+    SHARED,
     Kind,
     Number,
     Range,
@@ -33,6 +39,8 @@ from .schema import (
 
 CLOUD_PLATFORM = "alphaess"  # the cloud integration; the Modbus package has no platform of its own
 SIGN_TELLS_W = 300.0  # below that, losses and the moments between two readings speak as well
+DISCHARGES = (const.CONF_PLAN_DISCHARGE, const.CONF_AUTO_DISCHARGE)
+CHARGES = (const.CONF_PLAN_CHARGE, const.CONF_AUTO_CHARGE)
 FORECAST_BASES = (Basis.FORECAST, Basis.CONSERVATIVE)
 NOTIFY = "notify"
 # Takes the entities to tell as its target, so it tells nobody by itself.
@@ -80,18 +88,31 @@ def refused_entities(
     hass: HomeAssistant, roles: Iterable[Role], answers: Answers, taken: Collection[str]
 ) -> Errors:
     """Return what is wrong with a form's entities, by field; `taken` are those of other forms."""
-    seen = set(taken)
+    seen = dict.fromkeys(taken, "")
     errors: Errors = {}
     for role in roles:
         chosen = entity_ids(answers, role.key)
         if not chosen and role.required:
             errors[role.key] = Refusal.REQUIRED
         for entity_id in chosen:
-            refusal = Refusal.DUPLICATE if entity_id in seen else _refused(hass, role, entity_id)
-            seen.add(entity_id)
+            known = seen.setdefault(entity_id, role.key)
+            twice = known != role.key or chosen.count(entity_id) > 1
+            duplicate = twice and not may_share(known, role.key)
+            refusal = Refusal.DUPLICATE if duplicate else _refused(hass, role, entity_id)
             if refusal is not None:
                 errors.setdefault(role.key, refusal)
     return errors
+
+
+def may_share(key: str, other: str) -> bool:
+    """Tell whether one entity may have both roles."""
+    return frozenset({key, other}) in SHARED
+
+
+def refused_charge(answers: Answers) -> Errors:
+    """Return what is missing of the charge controls where some are chosen."""
+    missing = [role.key for role in CHARGE if not entity_ids(answers, role.key)]
+    return {} if len(missing) == len(CHARGE) else dict.fromkeys(missing, Refusal.CHARGE_INCOMPLETE)
 
 
 def _refused(hass: HomeAssistant, role: Role, entity_id: str) -> Refusal | None:
@@ -197,6 +218,8 @@ def refused_limits(hass: HomeAssistant, config: Answers) -> Errors:
     """Return which limits do not go together with the basis, the forecast or the battery."""
     errors: Errors = {}
     basis = config[const.CONF_BASIS]
+    if config.get(const.CONF_PERIOD) == PeriodKind.ROLLING_24H and basis in FORECAST_BASES:
+        errors[const.CONF_PERIOD] = Refusal.ROLLING_BASIS
     if basis in FORECAST_BASES and not config.get(const.CONF_FORECAST_TODAY):
         errors[const.CONF_BASIS] = Refusal.FORECAST_REQUIRED
     if basis == Basis.FIXED and option_number(config, const.CONF_FIXED_LIMIT) <= 0:
@@ -217,6 +240,68 @@ def refused_timing(hass: HomeAssistant, config: Answers) -> Errors:
     if duration is not None and option_number(config, const.CONF_HARDWARE_LEASE) > duration[1]:
         return {const.CONF_HARDWARE_LEASE: Refusal.LEASE_BEYOND_DURATION}
     return {}
+
+
+def refused_market(hass: HomeAssistant, answers: Answers) -> Errors:
+    """Return whether the config entry that was chosen for prices is there."""
+    chosen = answers.get(const.CONF_NORD_POOL)
+    if not chosen:
+        return {}
+    entry = hass.config_entries.async_get_entry(str(chosen))
+    there = entry is not None and entry.domain == NORD_POOL
+    return {} if there else {const.CONF_NORD_POOL: Refusal.NORD_POOL_GONE}
+
+
+def refused_planning(hass: HomeAssistant, config: Answers) -> Errors:
+    """Return what keeps the wanted planning from ever making a plan."""
+    errors: Errors = {}
+    if option_flag(config, const.CONF_AUTO_CHARGE) and not charge_switch_of(config):
+        errors[const.CONF_AUTO_CHARGE] = Refusal.CHARGE_CONTROL_REQUIRED
+    charges = any(option_flag(config, key) for key in CHARGES)
+    if config.get(const.CONF_OBJECTIVE) == Objective.PRICE:
+        # What to export can be planned without the price of import, what to buy cannot.
+        for key in (const.CONF_EXPORT_PRICES, *([const.CONF_IMPORT_PRICES] if charges else [])):
+            refusal = _refused_prices(hass, config, key)
+            if refusal is not None:
+                errors[FIXED[key]] = refusal
+    elif charges or any(option_flag(config, key) for key in DISCHARGES):
+        refusal = _refused_carbon(hass, config)
+        if refusal is not None:
+            errors[const.CONF_OBJECTIVE] = refusal
+    return errors
+
+
+def _refused_prices(hass: HomeAssistant, config: Answers, key: str) -> Refusal | None:
+    if has_fixed_price(config, key):
+        return None
+    if not entity_ids(config, key):
+        return None if config.get(const.CONF_NORD_POOL) else Refusal.PRICE_REQUIRED
+    shown = _shown(hass, config, key)
+    return Refusal.PRICE_WITHOUT_SLOTS if shown and not price_rates(shown) else None
+
+
+def _refused_carbon(hass: HomeAssistant, config: Answers) -> Refusal | None:
+    if not entity_ids(config, const.CONF_CARBON):
+        return Refusal.CARBON_REQUIRED
+    shown = _shown(hass, config, const.CONF_CARBON)
+    return Refusal.CARBON_WITHOUT_SLOTS if shown and not carbon_rates(shown) else None
+
+
+def without_half_a_charge(proposed: Answers, own: Answers) -> dict[str, object]:
+    """Return proposals without charge controls that would be half of them: those serve nobody."""
+    partial = {role.key for role in CHARGE} if refused_charge({**proposed, **own}) else set()
+    return {key: value for key, value in proposed.items() if key not in partial}
+
+
+def _shown(hass: HomeAssistant, config: Answers, key: str) -> list[Mapping[str, object]]:
+    """Return what the entities of a role show; none while one is away that may show more."""
+    found: list[Mapping[str, object]] = []
+    for entity_id in entity_ids(config, key):
+        text, state = _live_state(hass, entity_id), hass.states.get(entity_id)
+        if text is None or state is None:
+            return []
+        found.append({**carbon_document(text), **state.attributes})
+    return found
 
 
 def _reach(

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    ConfigEntrySelector,
+    ConfigEntrySelectorConfig,
     EntitySelector,
     EntitySelectorConfig,
     NumberSelector,
@@ -18,13 +20,25 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
     TextSelector,
+    TimeSelector,
 )
 import voluptuous as vol
 
 from .. import const
-from ..models import Basis
+from ..inputs.nord_pool import DOMAIN as NORD_POOL
+from ..models import Basis, PeriodKind
+from ..planning import Objective
 from ..presets import PRESETS
-from .schema import LIMITS, SENSORS, Number, Role
+from .schema import (
+    FORECAST,
+    LIMITS,
+    PLANNING,
+    PLANNING_SWITCHES,
+    PLANNING_TIMES,
+    SENSORS,
+    Number,
+    Role,
+)
 
 CONF_NAME = "name"
 
@@ -93,10 +107,31 @@ def sensors_schema() -> vol.Schema:
 
 def limits_schema() -> vol.Schema:
     """Return the form of what may be exported."""
-    basis: dict[vol.Marker, object] = {
-        _defaulted(const.CONF_BASIS): _choice(const.CONF_BASIS, Basis)
+    choices: dict[vol.Marker, object] = {
+        _defaulted(const.CONF_BASIS): _choice(const.CONF_BASIS, Basis),
+        _defaulted(const.CONF_PERIOD): _choice(const.CONF_PERIOD, PeriodKind),
     }
-    return vol.Schema({**basis, **number_fields(LIMITS)})
+    return vol.Schema({**choices, **number_fields(LIMITS)})
+
+
+def forecast_schema(*, market: bool) -> vol.Schema:
+    """Return the form of what tells the hours ahead; `market`: there is a Nord Pool to choose."""
+    fields = entity_fields(FORECAST)
+    if market:
+        fields[vol.Optional(const.CONF_NORD_POOL)] = ConfigEntrySelector(
+            ConfigEntrySelectorConfig(integration=NORD_POOL)
+        )
+    return vol.Schema(fields)
+
+
+def planning_schema() -> vol.Schema:
+    """Return the form of what is planned, and what may start by itself."""
+    fields: dict[vol.Marker, object] = {
+        _defaulted(const.CONF_OBJECTIVE): _choice(const.CONF_OBJECTIVE, Objective)
+    }
+    fields |= {_defaulted(key): BooleanSelector() for key in PLANNING_SWITCHES}
+    fields |= {_defaulted(key): TimeSelector() for key in PLANNING_TIMES}
+    return vol.Schema({**fields, **number_fields(PLANNING)})
 
 
 def alerts_schema(targets: Iterable[SelectOptionDict]) -> vol.Schema:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower, UnitOfTime
 from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
@@ -36,14 +37,22 @@ class Refusal(StrEnum):
     DUPLICATE = "duplicate"
     SIGN_CONTRADICTED = "sign_contradicted"
     FALLBACK_REQUIRED = "fallback_required"
+    CHARGE_INCOMPLETE = "charge_incomplete"
     RESERVE_REQUIRED = "reserve_required"
     FORECAST_IN_USE = "forecast_in_use"
     FORECAST_REQUIRED = "forecast_required"
+    ROLLING_BASIS = "rolling_basis"
     FIXED_LIMIT_REQUIRED = "fixed_limit_required"
     OUT_OF_RANGE = "out_of_range"
     TARGET_BELOW_POWER = "target_below_power"
     MIN_SOC_BEYOND_CUTOFF = "min_soc_beyond_cutoff"
     LEASE_BEYOND_DURATION = "lease_beyond_duration"
+    CHARGE_CONTROL_REQUIRED = "charge_control_required"
+    CARBON_REQUIRED = "carbon_required"
+    CARBON_WITHOUT_SLOTS = "carbon_without_slots"
+    PRICE_REQUIRED = "price_required"
+    PRICE_WITHOUT_SLOTS = "price_without_slots"
+    NORD_POOL_GONE = "nord_pool_gone"
     NAME_REQUIRED = "name_required"
     NAME_TAKEN = "name_taken"
     NOT_A_NOTIFY_TARGET = "not_a_notify_target"
@@ -90,7 +99,7 @@ class Number:
     low: float
     high: float
     unit: str
-    step: float = 1
+    step: float | Literal["any"] = 1
     required: bool = True
 
 
@@ -149,12 +158,20 @@ FLAG = Kind(SENSOR, Refusal.NOT_A_SENSOR, frozenset({""}), Refusal.NOT_A_FLAG, r
 RATES = Kind(("event", "sensor"), Refusal.NOT_A_SENSOR)
 MOMENT = Kind(SENSOR, Refusal.NOT_A_SENSOR, frozenset({""}), Refusal.NOT_A_MOMENT, reads=as_moment)
 
+# All of them or none: a charge is as verified as a discharge.
+CHARGE = (
+    Role(const.CONF_CHARGE_SWITCH, SWITCH),
+    Role(const.CONF_CHARGE_POWER, POWER_NUMBER),
+    Role(const.CONF_CHARGE_DURATION, DURATION_NUMBER),
+    Role(const.CONF_CHARGE_CUTOFF, CUTOFF_NUMBER),
+)
 BATTERY = (
     Role(const.CONF_DISCHARGE_SWITCH, SWITCH, required=True),
     Role(const.CONF_DISCHARGE_POWER, POWER_NUMBER, required=True),
     Role(const.CONF_DISCHARGE_DURATION, DURATION_NUMBER, required=True),
     Role(const.CONF_DISCHARGE_CUTOFF, CUTOFF_NUMBER, required=True),
     Role(const.CONF_FALLBACK_STOP, BUTTON),
+    *CHARGE,
     Role(const.CONF_CONFLICTING_MODES, SWITCH, multiple=True),
 )
 EXPORT_COUNTER = Role(const.CONF_EXPORT_ENERGY, ENERGY, required=True)
@@ -172,15 +189,28 @@ SENSORS = (
 FORECAST = (
     Role(const.CONF_FORECAST_TODAY, ENERGY),
     Role(const.CONF_FORECAST_TOMORROW, ENERGY),
+    Role(const.CONF_FORECAST_DAY_3, ENERGY),
     Role(const.CONF_FORECAST_REMAINING, ENERGY),
     Role(const.CONF_FORECAST_LAST_FETCH, MOMENT),
     Role(const.CONF_CARBON, RATES, multiple=True),
+    Role(const.CONF_EXPORT_PRICES, RATES, multiple=True),
+    Role(const.CONF_IMPORT_PRICES, RATES, multiple=True),
+)
+# Two roles that one entity may have: a market has one price for both directions, and forced
+# charging, which a discharge must not override, is what a charge is started with.
+SHARED = frozenset(
+    {
+        frozenset({const.CONF_EXPORT_PRICES, const.CONF_IMPORT_PRICES}),
+        frozenset({const.CONF_CHARGE_SWITCH, const.CONF_CONFLICTING_MODES}),
+    }
 )
 WIRING = frozenset(
     {
         const.CONF_PRESET,
+        const.CONF_UPGRADED,
         const.CONF_BATTERY_POWER_SIGN,
         const.CONF_OBSERVE_RESERVE,
+        const.CONF_NORD_POOL,
         *(role.key for role in (*BATTERY, *SENSORS, *FORECAST)),
     }
 )
@@ -207,6 +237,27 @@ TIMING = (
     # Two steps of the timer at least: a renewal writes a changed value.
     Number(const.CONF_HARDWARE_LEASE, 10, 480, UnitOfTime.MINUTES, 5),
     Number(const.CONF_BLIND_LIMIT, 1, 60, UnitOfTime.MINUTES),
+)
+PLANNING = (
+    Number(const.CONF_CHARGE_POWER_KW, 0.1, 50, UnitOfPower.KILO_WATT, 0.01),
+    Number(const.CONF_ROUND_TRIP, 0.5, 1, "", 0.01),
+    Number(const.CONF_WEAR_COST, 0, 1000, "", "any"),
+    Number(const.CONF_EXPORT_PRICE, 0, 1000, "", "any", required=False),
+    Number(const.CONF_IMPORT_PRICE, 0, 1000, "", "any", required=False),
+)
+PLANNING_SWITCHES = (
+    const.CONF_PLAN_DISCHARGE,
+    const.CONF_AUTO_DISCHARGE,
+    const.CONF_PLAN_CHARGE,
+    const.CONF_AUTO_CHARGE,
+    const.CONF_DRY_RUN,
+    const.CONF_GREEN_ONLY,
+)
+PLANNING_TIMES = (
+    const.CONF_EXPORT_WINDOW_START,
+    const.CONF_EXPORT_WINDOW_END,
+    const.CONF_CHARGE_WINDOW_START,
+    const.CONF_CHARGE_WINDOW_END,
 )
 # Careful first settings: nothing leaves before the user names a target.
 FIRST_SETTINGS = {

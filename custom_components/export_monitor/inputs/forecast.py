@@ -23,6 +23,7 @@ CACHE = timedelta(hours=6)
 ROLES = (
     const.CONF_FORECAST_TODAY,
     const.CONF_FORECAST_TOMORROW,
+    const.CONF_FORECAST_DAY_3,
     const.CONF_FORECAST_REMAINING,
     const.CONF_FORECAST_LAST_FETCH,
 )
@@ -61,20 +62,19 @@ class ForecastSource:
         return replace(found, cached_since=lost, remaining_today=None)
 
     def _live(self, now: datetime) -> Forecast | None:
-        today, tomorrow, remaining, fetched = map(self._state, self._ids)
+        today, tomorrow, day_3, remaining, fetched = map(self._state, self._ids)
         if today is None or now - _fetched_at(today, fetched) > FETCH_LIMIT:
             return None
         fresh = remaining is not None and now - remaining.last_reported <= REMAINING_LIMIT
-        states = (today, tomorrow, remaining if fresh else None)
+        states = (today, tomorrow, day_3, remaining if fresh else None)
         if states == self._read_from:
             return self._known
-        self._read_from, self._known = states, self._parsed(today, tomorrow, states[2])
+        later = [state for state in (tomorrow, day_3) if state is not None]
+        self._read_from, self._known = states, self._parsed(today, later, states[3])
         return self._known
 
-    def _parsed(
-        self, today: State, tomorrow: State | None, remaining: State | None
-    ) -> Forecast | None:
-        slots = solcast_slots(s.attributes for s in (today, tomorrow) if s is not None)
+    def _parsed(self, today: State, later: list[State], remaining: State | None) -> Forecast | None:
+        slots = solcast_slots(state.attributes for state in (today, *later))
         total = self._energy(today)
         if not slots and total is None:
             return None

@@ -1,6 +1,7 @@
 """Parsers for what forecast integrations publish (specification page 4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 
@@ -8,7 +9,8 @@ from ..models import Quantiles, Slot
 
 WATTS_PER_KW = 1000.0
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # beyond it a slot would have no end
-LAYOUTS = (("detailedForecast", timedelta(minutes=30)), ("detailedHourly", timedelta(hours=1)))
+HALF_HOUR = timedelta(minutes=30)
+HALF_HOURS, HOURS = "detailedForecast", "detailedHourly"
 
 
 def as_number(value: object) -> float | None:
@@ -42,21 +44,29 @@ def solcast_slots(attributes: Iterable[Mapping[str, object]]) -> tuple[Slot, ...
 
     Entries are {period_start, pv_estimate, pv_estimate10, pv_estimate90} in kW. The percentiles
     can be switched off by the user: then the low one counts as 0 and the high one as the middle.
+    An hour tells a half hour that is missing.
     """
-    found: dict[datetime, Slot] = {}
+    halves: dict[datetime, Slot] = {}
+    hours: dict[datetime, Slot] = {}
     for source in attributes:
-        for name, length in LAYOUTS:
-            rows = source.get(name)
-            if not isinstance(rows, list):
-                continue
-            slots = [slot for row in rows if (slot := _solcast_slot(row, length)) is not None]
-            if slots:
-                found |= {slot.start: slot for slot in slots}
-                break  # the half hours say all that the hours say
+        halves |= {slot.start: slot for slot in _solcast_rows(source, HALF_HOURS)}
+        for slot in _solcast_rows(source, HOURS):
+            start, end = slot.end, slot.end + HALF_HOUR
+            hours |= {slot.start: slot, start: replace(slot, start=start, end=end)}
+    found = hours | halves
     return _without_overlap(found[start] for start in sorted(found))
 
 
-def _solcast_slot(row: object, length: timedelta) -> Slot | None:
+def _solcast_rows(source: Mapping[str, object], name: str) -> Iterator[Slot]:
+    rows = source.get(name)
+    for row in rows if isinstance(rows, list | tuple) else ():
+        slot = _solcast_slot(row)
+        if slot is not None:
+            yield slot
+
+
+def _solcast_slot(row: object) -> Slot | None:
+    """Return a row's power from its start on, for half an hour."""
     if not isinstance(row, Mapping):
         return None
     start = as_moment(row.get("period_start"))
@@ -67,7 +77,7 @@ def _solcast_slot(row: object, length: timedelta) -> Slot | None:
     high = as_number(row.get("pv_estimate90"))
     return Slot(
         start,
-        start + length,
+        start + HALF_HOUR,
         WATTS_PER_KW * (min(low, middle) if low is not None and low >= 0 else 0.0),
         WATTS_PER_KW * middle,
         WATTS_PER_KW * (max(high, middle) if high is not None else middle),

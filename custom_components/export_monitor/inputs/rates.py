@@ -51,27 +51,37 @@ def price_rates(attributes: Iterable[Mapping[str, object]]) -> tuple[Rate, ...]:
     """Return the prices (currency/kWh) of one or more entities' attributes.
 
     Understands Octopus Energy's event entities and Nord Pool of HACS, which says itself whether
-    it counts in kWh or MWh and in cents.
+    it counts in kWh or MWh and in cents, and whether tomorrow is known: what stands there before
+    is yesterday's, or a placeholder.
     """
     rates = (
         _scaled(rate, _per_kwh(source))
         for source in attributes
-        for row in _rows(source, PRICE_LISTS)
+        for row in _rows(source, _price_lists(source))
         if (rate := _rate(row, PRICE_VALUES)) is not None
     )
     return normalised(rates)
 
 
 def nord_pool_rates(response: Mapping[str, object]) -> tuple[Rate, ...]:
-    """Return the prices (currency/kWh) of core Nord Pool's action, which are per MWh, by area."""
-    rates = (
-        _scaled(rate, 1 / KWH_PER_MWH)
-        for area in response.values()
-        if isinstance(area, list)
-        for row in area
-        if (rate := _rate(row, PRICE_VALUES)) is not None
-    )
-    return normalised(rates)
+    """Return the prices (currency/kWh) of core Nord Pool's action, which are per MWh, by area.
+
+    Of several areas the first that has any counts: a house is in one.
+    """
+    for area in response.values():
+        if not isinstance(area, list):
+            continue
+        rates = [_rate(row, PRICE_VALUES) for row in area]
+        known = [_scaled(rate, 1 / KWH_PER_MWH) for rate in rates if rate is not None]
+        if known:
+            return normalised(known)
+    return ()
+
+
+def _price_lists(source: Mapping[str, object]) -> tuple[str, ...]:
+    if source.get("tomorrow_valid") is not False:
+        return PRICE_LISTS
+    return tuple(name for name in PRICE_LISTS if name != "raw_tomorrow")
 
 
 def normalised(rates: Iterable[Rate]) -> tuple[Rate, ...]:

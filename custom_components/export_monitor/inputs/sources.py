@@ -11,7 +11,7 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
-from homeassistant.core import State as EntityState
+from homeassistant.core import State as EntityState, valid_entity_id
 
 from .. import const
 from ..engine.state import State
@@ -20,12 +20,16 @@ from ..models import Reading, Readings, SwitchReading
 from .carbon import CarbonSource
 from .forecast import ForecastSource
 from .formats import as_number
+from .load import HouseLoad
+from .nord_pool import NordPool
+from .prices import PriceSource
 from .states import EntityStates
 from .wiring import FAST_LIMIT_S, Config, Source, Wiring
 
 CONFIRMING_REPORTS = 2
 RESTED_S = 60.0  # the slowest meter's tick: what is unchanged after it rests
 SUN = "sun.sun"
+ATTR_MADE_OF = "source"  # how a utility meter names the counter that it sums up
 MISSING = Reading(None, None, Problem.MISSING)
 
 
@@ -46,7 +50,7 @@ class Sources:
     there a measurement counts only from its second report on.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the rooms it reads through
         self,
         states: EntityStates,
         config: Config,
@@ -55,17 +59,30 @@ class Sources:
         circuits: Callable[[str], CircuitBreaker],
         *,
         starting_up: bool,
+        market: NordPool | None = None,
+        load: HouseLoad | None = None,
     ) -> None:
-        """Take the entry's entities; `circuits` returns the circuit of an optional source."""
+        """Take the entry's entities; `circuits` returns the circuit of an optional source.
+
+        `market` and `load` know by themselves what no entity's state tells.
+        """
         self._states = states
         self._validation = validation
         self._staleness = staleness
         self._starting_up = starting_up
         self._reports: dict[str, tuple[datetime, int]] = {}
         self._judged: dict[str, tuple[EntityState | None, Validated]] = {}
+        self._made_of: dict[str, str] = {}
         self.wiring = Wiring.of(config)
         self.forecast = ForecastSource(states, config, validation, circuits("forecast"))
         self.carbon = CarbonSource(states, config, validation, circuits("carbon_intensity"))
+        tariff = circuits("tariff")
+        self.export_price, self.import_price = (
+            PriceSource(states, config, key, validation, tariff, market)
+            for key in (const.CONF_EXPORT_PRICES, const.CONF_IMPORT_PRICES)
+        )
+        self.market = market
+        self.load = load
 
     def faulty(self, readings: Readings) -> tuple[str, str] | None:
         """Return the first required entity that cannot be used, and why; None where all can."""
@@ -97,7 +114,8 @@ class Sources:
             soc=self._read(wiring.soc, now) or MISSING,
             export_counter=self._read(wiring.export, now) or MISSING,
             pv_counters=tuple(self._measure(source, now) for source in pv_energy),
-            switch=self._read_switch(),
+            switch=self._read_switch(wiring.switch_id),
+            charge_switch=self._read_charge_switch(),
             grid_power=self._read(wiring.grid, now),
             battery_power=self._read(wiring.battery, now),
             pv_power=pv_power,
@@ -106,6 +124,9 @@ class Sources:
             reserve_soc=self._read(wiring.reserve, now),
             forecast=self.forecast.read(now),
             carbon=self.carbon.read(now),
+            export_price=self.export_price.read(now),
+            import_price=self.import_price.read(now),
+            load_profile=None if self.load is None else self.load.profile,
             conflicts=tuple(each for each, on in modes if on),
             modes_known=all(on is not None for _, on in modes),
             sun_up=sun_up,
@@ -122,6 +143,28 @@ class Sources:
             if source is not None and new.suspect_at != old.suspect_at:
                 self._validation.judge_step(source.entity_id, new.suspect)
 
+    def overdue(self) -> list[str]:
+        """Return required entities that are unavailable though their device answers again.
+
+        With each the counter that it is made of. Never what is merely stale: asked to update, an
+        entity that nobody polls writes its old value anew, as if it were a report.
+        """
+        found: list[str] = []
+        for source in (self.wiring.soc, self.wiring.export, *self.wiring.pv_energy):
+            state = None if source is None else self._states.get(source.entity_id)
+            if source is None or state is None:
+                continue
+            if state.state != STATE_UNAVAILABLE:  # an unavailable one names nothing
+                self._made_of[source.entity_id] = str(state.attributes.get(ATTR_MADE_OF))
+            elif any(s.last_reported > state.last_changed for s in self._siblings(source)):
+                found += (source.entity_id, *self._unavailable_origin(source))
+        return found
+
+    def _unavailable_origin(self, source: Source) -> tuple[str, ...]:
+        origin = self._made_of.get(source.entity_id, "")
+        state = self._states.get(origin) if valid_entity_id(origin) else None
+        return (origin,) if state is not None and state.state == STATE_UNAVAILABLE else ()
+
     def nothing(self) -> Readings:
         """Return readings that say nothing."""
         return Readings(
@@ -129,6 +172,7 @@ class Sources:
             export_counter=MISSING,
             pv_counters=(MISSING,) * len(self.wiring.pv_energy),
             switch=SwitchReading(None),
+            charge_switch=SwitchReading(None) if self.wiring.charge_switch_id else None,
             battery_power=None if self.wiring.battery is None else MISSING,
             dispatch_start=None if self.wiring.dispatch is None else MISSING,
             modes_known=False,
@@ -156,8 +200,12 @@ class Sources:
         known = state is not None and state.state in (STATE_ON, STATE_OFF)
         return state.state == STATE_ON if state is not None and known else None
 
-    def _read_switch(self) -> SwitchReading:
-        state = self._states.get(self.wiring.switch_id) if self.wiring.switch_id else None
+    def _read_charge_switch(self) -> SwitchReading | None:
+        entity_id = self.wiring.charge_switch_id
+        return self._read_switch(entity_id) if entity_id else None
+
+    def _read_switch(self, entity_id: str) -> SwitchReading:
+        state = self._states.get(entity_id) if entity_id else None
         if state is None or state.state not in (STATE_ON, STATE_OFF):
             return SwitchReading(None)
         return SwitchReading(state.state == STATE_ON, state.last_reported)

@@ -27,6 +27,12 @@ def entity_ids(config: Config, key: str) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
+def charge_switch_of(config: Config) -> str:
+    """Return the switch of a charge, empty unless all that commands one is configured."""
+    chosen = [next(iter(entity_ids(config, key)), "") for key in const.CHARGE_CONTROLS]
+    return chosen[0] if all(chosen) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One configured entity and how its state is judged."""
@@ -56,6 +62,8 @@ class Wiring:
     dispatch: Source | None
     reserve: Source | None
     switch_id: str
+    charge_switch_id: str
+    """Empty where the controls of a charge are not all configured."""
     conflict_ids: tuple[str, ...]
 
     @classmethod
@@ -74,6 +82,7 @@ class Wiring:
         load = source(const.CONF_HOUSE_LOAD, SourceKind.POWER)
         reserve = source(const.CONF_RESERVE_SOC, SourceKind.SOC)
         export_ids = entity_ids(config, const.CONF_EXPORT_ENERGY)
+        charge_switch = charge_switch_of(config)
         pv_energy = tuple(_counter(each) for each in entity_ids(config, const.CONF_PV_ENERGY))
         return cls(
             soc=soc and replace(soc, rests=True),
@@ -89,7 +98,12 @@ class Wiring:
             if config.get(const.CONF_OBSERVE_RESERVE)
             else None,
             switch_id=str(config.get(const.CONF_DISCHARGE_SWITCH) or ""),
-            conflict_ids=tuple(entity_ids(config, const.CONF_CONFLICTING_MODES)),
+            charge_switch_id=charge_switch,
+            conflict_ids=tuple(
+                each
+                for each in entity_ids(config, const.CONF_CONFLICTING_MODES)
+                if each != charge_switch  # the engine knows when it is our own
+            ),
         )
 
     @property
@@ -113,7 +127,8 @@ class Wiring:
         """Entities whose change is worth a decision at any time."""
         deciding = (self.soc, self.export, self.dispatch)
         ids = [source.entity_id for source in deciding if source is not None]
-        return [*ids, *self.conflict_ids, *([self.switch_id] if self.switch_id else [])]
+        switches = (self.switch_id, self.charge_switch_id)
+        return [*ids, *self.conflict_ids, *(each for each in switches if each)]
 
     @property
     def guarding_ids(self) -> list[str]:
