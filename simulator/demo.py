@@ -1,7 +1,8 @@
 """The demo: a simulated house, a real Home Assistant, and the integration set up in it.
 
-`scripts/demo` runs this. With `--check` nobody needs to look: it discharges once, holds what the
-integration did against the plant's truth, and exits 0 only if that was right.
+`scripts/demo` runs this. With `--check` nobody needs to look: it discharges once as planned and
+once as asked, holds what the integration did against the plant's truth, and exits 0 only if that
+was right.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 import signal
 import sys
 import tempfile
 import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from simulator.ha_client import HomeAssistantError
 from simulator.launch import (
@@ -27,11 +30,17 @@ from simulator.launch import (
 
 HOUR = 20.5  # no sun left: what is exported is what the battery was told to export
 POWER_W = 5000.0
-ALLOWANCE_KWH = 0.12  # lasts about a minute and a half
+ALLOWANCE_KWH = 0.1  # lasts about a minute and a quarter
 MARGIN_KWH = 1.0
 METER_STEP_KWH = 0.01
-LEAST_USED = 0.80  # of 0.12 kWh; the share grows with the allowance (docs/evidence.md)
+LEAST_USED = 0.80  # of 0.1 kWh; the share grows with the allowance (docs/evidence.md)
+DAY_KWH = 50.0  # a day's allowance with room beside the midsummer sun of tomorrow, for plans
+AUTO_MIN = 40  # the export window: it reaches into the next half hour, whenever the demo starts
+AUTO_USED_KWH = 0.03
 DISPATCH_START = 0x0880
+STATUS = "sensor.export_monitor_discharge_status"
+AUTO_SWITCH = "switch.export_monitor_enable_auto_discharge"
+CALENDAR = "calendar.export_monitor_plan"
 DOMAIN = "export_monitor"
 LIFETIME_EXPORT = "sensor.alphaess_total_energy_feed_to_grid_meter"
 DAILY_COUNTERS = (
@@ -123,6 +132,89 @@ async def ready(hass: HomeAssistantProcess, timeline: Timeline) -> float:
     return exported.number
 
 
+async def plan_ahead(hass: HomeAssistantProcess, entry_id: str) -> None:
+    """Let it plan; nothing starts by itself yet."""
+    await reconfigure(hass, entry_id, "planning", enable_ci_planning=True)
+
+
+async def _planned(hass: HomeAssistantProcess, zone: str, timeline: Timeline) -> None:
+    """Print the calendar once it has something for tomorrow, when the grid is at its dirtiest."""
+    tomorrow = datetime.now(ZoneInfo(zone)).date() + timedelta(days=1)
+    deadline = time.monotonic() + 75
+    while True:
+        now = datetime.now(ZoneInfo(zone))
+        answer = await hass.client.call(
+            "calendar",
+            "get_events",
+            answer=True,
+            entity_id=CALENDAR,
+            start_date_time=now.isoformat(),
+            end_date_time=(now + timedelta(hours=30)).isoformat(),
+        )
+        events = answer[CALENDAR]["events"]
+        if any(datetime.fromisoformat(event["start"]).date() == tomorrow for event in events):
+            break
+        if time.monotonic() > deadline:
+            plan = await hass.client.state("sensor.export_monitor_discharge_plan_tomorrow")
+            raise CheckFailedError(f"the calendar has no window for tomorrow: {plan}")
+        await asyncio.sleep(1)
+    for event in events:
+        start, end = (datetime.fromisoformat(event[side]) for side in ("start", "end"))
+        timeline.say(f"planned for {start:%d %b %H:%M}-{end:%H:%M}: {event['summary']}")
+        timeline.say(f"  because: {event['description']}")
+
+
+async def _automatic(
+    hass: HomeAssistantProcess,
+    house: SimulatorProcess,
+    entry_id: str,
+    zone: str,
+    timeline: Timeline,
+) -> None:
+    """Let a planned window begin by itself, then switch that off, and hold both to the plant."""
+    client = hass.client
+    before = await house.truth()
+    now = datetime.now(ZoneInfo(zone))
+    await reconfigure(
+        hass,
+        entry_id,
+        "planning",
+        enable_auto_discharge=True,
+        export_window_start=f"{now:%H:%M}:00",
+        export_window_end=f"{now + timedelta(minutes=AUTO_MIN):%H:%M}:00",
+    )
+    timeline.say(f"auto-discharge is on, the export window is the {AUTO_MIN} minutes from now")
+    status = await client.wait_for(STATUS, "Active", 90)
+    if status.attributes["origin"] != "automatic":
+        raise CheckFailedError(f"it was started by somebody: {status.attributes['origin']}")
+    timeline.say("a planned discharge has begun by itself")
+    deadline = time.monotonic() + 90
+    while (await house.truth())["exported_kwh"] < before["exported_kwh"] + AUTO_USED_KWH:
+        if time.monotonic() > deadline:
+            raise CheckFailedError("the planned discharge exports nothing")
+        await asyncio.sleep(0.5)
+    truth = await house.truth()
+    timeline.say(f"battery {truth['battery_w']:.0f} W, grid {truth['grid_w']:.0f} W")
+    await client.call("switch", "turn_off", entity_id=AUTO_SWITCH)
+    await client.wait_for(STATUS, lambda s: s.state != "Active", 30)
+    if (await house.truth())["dispatch_active"]:
+        raise CheckFailedError("auto-discharge is off, the inverter's dispatch is still armed")
+    activity = await client.wait_for(
+        "event.export_monitor_activity", lambda s: s.attributes.get("event_type") == "ended", 10
+    )
+    timeline.say(f"auto-discharge is off again; activity: {activity.attributes['words']}")
+
+
+async def _leave(hass: HomeAssistantProcess, entry_id: str) -> None:
+    """Lower the limit so that a minute and a quarter of discharging is left."""
+    exported = await hass.client.state("sensor.export_monitor_exported_today")
+    limit = MARGIN_KWH + 1.0 + (0.0 if exported is None else exported.number)
+    for _ in range(2):  # the first limit is below what the battery holds, the second is exact
+        await reconfigure(hass, entry_id, "limits", fixed_limit=round(limit, 2))
+        plan = await hass.client.call(DOMAIN, "calculate_discharge", answer=True)
+        limit -= plan["headroom_kwh"] - ALLOWANCE_KWH
+
+
 async def _check(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: Timeline) -> None:
     """Discharge once and hold the outcome against the plant."""
     client = hass.client
@@ -139,7 +231,7 @@ async def _check(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: 
     timeline.say(f"the inverter's dispatch registers were written: {written}")
     first = (await client.state(DAILY_COUNTERS[0])) or before
     await _watch(hass, house, timeline, before["exported_kwh"])
-    status = await client.wait_for("sensor.export_monitor_discharge_status", "Complete", 20)
+    status = await client.wait_for(STATUS, "Complete", 20)
     timeline.say(
         f"stopped by itself: {status.attributes['reason']}, proof: {status.attributes['proof']}"
     )
@@ -172,7 +264,7 @@ async def _watch(
     deadline = time.monotonic() + 240
     shown = 0.0
     while time.monotonic() < deadline:
-        status = await hass.client.state("sensor.export_monitor_discharge_status")
+        status = await hass.client.state(STATUS)
         if status is not None and status.state != "Active":
             return
         if time.monotonic() - shown >= 10:  # noqa: PLR2004
@@ -223,29 +315,36 @@ async def run(args: argparse.Namespace) -> None:
         async with hass:
             timeline.say(f"Home Assistant is running after {hass.boot_s:.1f} s")
             exported = await ready(hass, timeline)
-            limit = exported + MARGIN_KWH + ALLOWANCE_KWH + METER_STEP_KWH
-            await set_up(hass, fixed_limit=round(limit, 2))
+            limit = round(exported + MARGIN_KWH + DAY_KWH, 2)
+            entry_id = await set_up(hass, fixed_limit=limit)
             timeline.say("the integration is set up through its config flow")
             await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
             timeline.say("system health: Healthy")
+            await plan_ahead(hass, entry_id)
             if args.check:
+                await _planned(hass, zone, timeline)
+                await _automatic(hass, house, entry_id, zone, timeline)
+                await _leave(hass, entry_id)
                 await _check(hass, house, timeline)
                 timeline.say("check passed")
             else:
-                await _wait(hass, house)
+                await _wait(hass, house, limit)
 
 
-async def _wait(hass: HomeAssistantProcess, house: SimulatorProcess) -> None:
+async def _wait(hass: HomeAssistantProcess, house: SimulatorProcess, limit: float) -> None:
     print(
         f"""
   Home Assistant   {hass.url}/export-monitor/discharge   (no login)
   The house        {house.url}   (the plant's truth, and faults to switch on)
 
   To try:
-    1. On the dashboard press Start: the battery discharges at 5 kW and stops by itself at the
-       allowance, about a minute and a half later. Watch headroom, power and status.
+    1. On the dashboard press Start: the battery discharges at 5 kW. In the options, under
+       "Limits", lower the fixed limit to 1 kWh: it stops by itself. Set it back to {limit:g} kWh.
     2. Press Stop in mid-discharge; set the target to 0 W and press Start: it says why not.
-    3. On the house's page switch on "hang" or "drop" in mid-discharge and watch the health.
+    3. Look at the calendar "Plan": windows, and why they stand there. In the options, under
+       "Planning", let the export window begin now and end in {AUTO_MIN} minutes, and switch
+       "Enable auto discharge" on: a discharge begins by itself within a minute.
+    4. On the house's page switch on "hang" or "drop" in mid-discharge and watch the health.
   Ctrl-C ends everything.
 """,
         flush=True,

@@ -22,6 +22,7 @@ from playwright.async_api import async_playwright
 
 from simulator.demo import (
     ALLOWANCE_KWH,
+    DAY_KWH,
     DOMAIN,
     HOUR,
     MARGIN_KWH,
@@ -29,7 +30,9 @@ from simulator.demo import (
     POWER_W,
     CheckFailedError,
     Timeline,
+    plan_ahead,
     ready,
+    reconfigure,
     set_up,
 )
 from simulator.launch import (
@@ -56,6 +59,7 @@ LABELS_FIT_S = 36.0
 START_S = 28.0
 STATUS = "sensor.export_monitor_discharge_status"
 EXPORTED = "sensor.export_monitor_exported_today"
+PLAN = "sensor.export_monitor_discharge_plan_tomorrow"
 TARGET = "number.export_monitor_target_export"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What keeps a browser on a machine without display, graphics and network quiet.
@@ -72,7 +76,7 @@ FLAGS = (
 STEPS = ("user", "battery", "sensors", "forecast", "limits")
 
 
-def _browser_path() -> str:
+def browser_path() -> str:
     """Return the browser on this machine; raises CheckFailedError with what to do without one."""
     for name in BROWSERS:
         if (path := shutil.which(name)) is not None:
@@ -168,6 +172,17 @@ class Album:
         await _save(page, self._folder / f"{name}.png")
         await page.context.close()
 
+    async def planning(self) -> None:
+        """Take a picture of the calendar's plan, and one of a window that says why."""
+        page = await self.page("/calendar", height=900)
+        await page.locator(".fc-event").first.wait_for()
+        await page.wait_for_timeout(2000)
+        await _save(page, self._folder / "plan-calendar.png")
+        await page.locator(".fc-event").first.click()
+        await page.wait_for_timeout(2000)
+        await _save(page, self._folder / "plan-window.png")
+        await page.context.close()
+
 
 async def _until_second(second: float) -> None:
     """Wait for a second of the minute."""
@@ -189,7 +204,7 @@ async def _pictures(
     exported = await ready(hass, timeline)
     album = Album(hass, browser, folder)
     limit = exported + MARGIN_KWH + ALLOWANCE_KWH + METER_STEP_KWH
-    await set_up(hass, fixed_limit=round(limit, 2))
+    entry_id = await set_up(hass, fixed_limit=round(limit, 2))
     await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
     await _target(hass, 0, "Idle")
     await asyncio.sleep(HISTORY_S)
@@ -209,6 +224,11 @@ async def _pictures(
     await album.dashboard("dashboard-complete")
     await album.dashboard("dashboard-complete-dark", dark=True)
     timeline.say("the discharge is in the pictures")
+    await reconfigure(hass, entry_id, "limits", fixed_limit=DAY_KWH)
+    await plan_ahead(hass, entry_id)
+    await hass.client.wait_for(PLAN, lambda state: "kWh" in state.state, 75)
+    await album.planning()
+    timeline.say("the plan is in the pictures")
     for entry in await hass.client.entries(DOMAIN):
         await hass.client.remove_entry(entry["entry_id"])
     await album.config_flow()
@@ -216,7 +236,7 @@ async def _pictures(
 
 async def run(folder: Path) -> None:
     """Start house, Home Assistant and browser, and fill the folder with pictures."""
-    path = _browser_path()
+    path = browser_path()
     timeline = Timeline()
     zone, hour = time_zone_at(HOUR)
     with tempfile.TemporaryDirectory(prefix="export-monitor-screenshots-") as scratch:

@@ -3,6 +3,7 @@
 Pure: no Home Assistant, no I/O, no clock. `plan` is the way in.
 """
 
+from ..models import Kind
 from .models import (
     ALL_DAY,
     BatteryState,
@@ -10,12 +11,12 @@ from .models import (
     DayAllowance,
     DayPlan,
     Fallback,
-    Kind,
     Limit,
     Objective,
     Plan,
     PlanInput,
     Planner,
+    PlanSettings,
     PlanSlot,
     PowerLimits,
     Reason,
@@ -39,6 +40,7 @@ __all__ = [
     "Objective",
     "Plan",
     "PlanInput",
+    "PlanSettings",
     "PlanSlot",
     "Planner",
     "PowerLimits",

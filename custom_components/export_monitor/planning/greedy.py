@@ -6,8 +6,9 @@ delivered, no allowance breaks and the whole plan earns more.
 
 from dataclasses import dataclass, replace
 
+from ..models import Kind
 from .horizon import Horizon
-from .models import Kind, Status
+from .models import Status
 from .policy import Order, Proposal, Walk, broken_by_sun, keeps_limits, walk
 
 ROUNDS = 3

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from math import sqrt
 
-from ..models import Slot
-from .models import DailyWindow, Kind, PlanInput, PlanSlot
+from ..models import Kind, Slot
+from .models import DailyWindow, PlanInput, PlanSlot
 
 KW = 1000.0
 SECONDS_PER_HOUR = 3600.0

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import heapq
 
+from ..models import Kind
 from .branching import FIXED_1, Bounds, Wrong, both, stretches, worst
 from .formulation import Columns, Model, formulate
 from .horizon import PENALTY, Horizon, Leg
-from .models import Kind, Status
+from .models import Status
 from .policy import SNAP_KWH, Order, Orders, Proposal, Walk, keeps_limits, trimmed, walk
 from .program import DeadlineError, NoSolutionError, Solution, Solver
 

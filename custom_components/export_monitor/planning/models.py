@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, tzinfo
 from enum import StrEnum
 from math import inf
 
-from ..models import Slot
+from ..models import Kind, Slot
 
 
 class Objective(StrEnum):
@@ -42,13 +42,6 @@ class Fallback(StrEnum):
 
     SOLVER_MISSING = "solver_missing"
     DEADLINE = "deadline"
-
-
-class Kind(StrEnum):
-    """What a window does."""
-
-    DISCHARGE = "discharge"
-    CHARGE = "charge"
 
 
 class Limit(StrEnum):
@@ -182,6 +175,30 @@ class PlanInput:
     """Which PV the plan counts on: 10, 50 or 90."""
     keep: tuple["Window", ...] = ()
     """Windows of the plan before: of two plans as good as each other the familiar one wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """The options of planning and of running what was planned. Powers W, energies kWh."""
+
+    discharge: bool = False
+    """Plan discharges."""
+    charge: bool = False
+    """Plan charges."""
+    auto_discharge: bool = False
+    """Start what was planned."""
+    auto_charge: bool = False
+    objective: Objective = Objective.CARBON
+    green_only: bool = True
+    wear_cost: float = 0.0
+    """Per kWh that leaves the battery, in the objective's unit."""
+    export_window: DailyWindow = DailyWindow(time.min, time(23, 59))
+    charge_window: DailyWindow = DailyWindow(time.min, time(6))
+    charge_power_w: float = 3680.0
+    round_trip_efficiency: float = 0.9
+    export_price: float | None = None
+    """Per kWh where no entity tells; None where it is not known."""
+    import_price: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

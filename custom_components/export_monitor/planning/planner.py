@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
+from ..models import Kind
 from .greedy import propose_greedily
 from .horizon import Horizon, horizon
 from .linear import DEADLINE_S, propose
 from .models import (
     DayPlan,
     Fallback,
-    Kind,
     Limit,
     Plan,
     PlanInput,

@@ -13,8 +13,9 @@ the most for a green-only export.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..models import Kind
 from .horizon import NO_DAY, Horizon, Leg
-from .models import Kind, Status
+from .models import Status
 
 TINY = 1e-9
 SNAP_KWH = 1e-6  # energies nearer than this are the same

@@ -1,7 +1,8 @@
 """Reasons in plain English, and what kept a plan from doing more."""
 
+from ..models import Kind
 from .horizon import Horizon, Leg
-from .models import Kind, Limit, Reason, Window
+from .models import Limit, Reason, Window
 from .policy import Orders, Walk
 
 NEAR_KWH = 0.05

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ..models import Kind
 from .horizon import KW, NO_DAY, Horizon, Leg
-from .models import Kind, Reason, Why, Window, WindowStep
+from .models import Reason, Why, Window, WindowStep
 from .policy import SNAP_KWH, Order, Orders, Walk, keeps_limits, trimmed, walk
 
 SHORTEST_H = 5 / 60

@@ -1,0 +1,101 @@
+"""Plans and what became of them, in sentences of Home Assistant's language."""
+
+from typing import Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.translation import async_get_cached_translations
+
+from . import const
+from .alerts import NOTICES
+from .models import ErrorState
+from .planning import Objective, Reason, Window
+from .planning.execution import Fate, Outcome
+
+CARBON_UNIT: Final = "g CO2/kWh"
+EVEN: Final = 0.005
+"""Up to this share apart, a window's value and the day's average are the same to a person."""
+ANY_TIME: Final = "any_time"
+COMMA_LANGUAGES: Final = ("de",)
+ABOUT_VALUES: Final = frozenset({Reason.BEST_OF_DAY, Reason.GOOD_VALUE})
+
+
+def why(hass: HomeAssistant, window: Window, objective: Objective) -> str:
+    """Return why a window stands where it stands."""
+    reason, carbon = window.why, objective is Objective.CARBON
+    digits = 0 if carbon else 3
+    even = abs(reason.value - reason.average) <= EVEN * abs(reason.average)
+    key = reason.reason.value
+    if reason.reason in ABOUT_VALUES and even:
+        key = ANY_TIME
+    elif reason.reason is not Reason.MAKES_ROOM:
+        key = f"{objective.value}_{key}"
+    return _filled(
+        _words(hass, "selector", f"window_why.options.{key}", reason.reason.value),
+        value=_number(hass, reason.value, digits),
+        average=_number(hass, reason.average, digits),
+        saved=_number(hass, reason.saved_kwh, 1),
+        unit=CARBON_UNIT if carbon else f"{hass.config.currency}/kWh",
+    )
+
+
+def words(hass: HomeAssistant, outcome: Outcome, objective: Objective) -> str:
+    """Return what became of a window, and why."""
+    if outcome.fate is Fate.REFUSED:
+        refusal = _refusal(hass, str(outcome.reason))
+        if refusal:
+            return f"{refusal}."
+    text = _words(hass, "selector", f"window_fate.options.{outcome.fate}", outcome.fate.value)
+    return _filled(
+        text,
+        what=kind(hass, outcome.window),
+        energy=_number(hass, outcome.energy_kwh, 2),
+        reason=reason_of(hass, outcome.reason),
+        why=why(hass, outcome.window, objective),
+    )
+
+
+def kind(hass: HomeAssistant, window: Window) -> str:
+    """Return "Discharge" or "Charge"."""
+    return _words(hass, "selector", f"window_kind.options.{window.kind}", window.kind.value)
+
+
+def summary(hass: HomeAssistant, window: Window, energy_kwh: float) -> str:
+    """Return a window in a few words: "Discharge 3.2 kWh"."""
+    return f"{kind(hass, window)} {_number(hass, energy_kwh, 1)} kWh"
+
+
+def reason_of(hass: HomeAssistant, reason: str | None) -> str:
+    """Return why a window was skipped, or a session ended, in a few words."""
+    if reason is None:
+        return "?"
+    for branch in ("window_reason", "end_reason"):
+        text = _words(hass, "selector", f"{branch}.options.{reason}", "")
+        if text:
+            return text
+    if reason in set(ErrorState):
+        notice = NOTICES.get(ErrorState(reason))
+        if notice is not None:
+            return _words(hass, "issues", f"{notice.name}.title", reason)
+    return _refusal(hass, reason).partition(": ")[2] or reason
+
+
+def _refusal(hass: HomeAssistant, blocker: str) -> str:
+    """Return the first sentence of what somebody who is refused is told."""
+    text = _words(hass, "exceptions", f"refused_{blocker}.message", "")
+    return "" if "{" in text else text.partition(". ")[0].removesuffix(".")
+
+
+def _number(hass: HomeAssistant, value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.replace(".", ",") if hass.config.language[:2] in COMMA_LANGUAGES else text
+
+
+def _filled(text: str, **facts: str) -> str:
+    for key, value in facts.items():
+        text = text.replace(f"{{{key}}}", value)
+    return text
+
+
+def _words(hass: HomeAssistant, category: str, key: str, otherwise: str) -> str:
+    texts = async_get_cached_translations(hass, hass.config.language, category, const.DOMAIN)
+    return texts.get(f"component.{const.DOMAIN}.{category}.{key}", otherwise)
