@@ -15,17 +15,23 @@ from homeassistant.util.hass_dict import HassKey
 
 from . import const
 from .alerts import Alerts
+from .autopilot import Autopilot
 from .battery import Battery
 from .channels import Channel, Channels
 from .control import Control
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
 from .error_handler import CircuitBreaker, RetryPolicy, SafeServiceCall, policy_for
+from .frontend_module import async_offer_frontend
+from .inputs.load import HouseLoad
+from .inputs.nord_pool import NordPool
 from .inputs.sources import Sources
 from .inputs.states import HassStates
 from .inputs.wiring import entity_ids
 from .inspection import Inspection, forget_issues
 from .models import EndReason, Settings
+from .plans import Plans
 from .pulse import Pulse
+from .repoll import Repoll
 from .resilience import Resilience
 from .services import async_setup_services
 from .settings import (
@@ -33,31 +39,51 @@ from .settings import (
     breaker_policy,
     merged,
     option_number,
+    plan_settings_of,
     preset_of,
     retry_policy,
     settings_of,
     switch_policy,
 )
 from .storage import Storage
+from .upgrade import forget, migrate, take_over
+from .websocket_api import async_setup_websocket_api
 
-PLATFORMS = (Platform.BINARY_SENSOR, Platform.BUTTON, Platform.NUMBER, Platform.SENSOR)
+PLATFORMS = (
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.CALENDAR,
+    Platform.EVENT,
+    Platform.NUMBER,
+    Platform.SENSOR,
+    Platform.SWITCH,
+)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(const.DOMAIN)
 ORPHANS: HassKey[dict[str, Control]] = HassKey(f"{const.DOMAIN}_orphans")
 UPDATE_CIRCUIT = "export_monitor_update"
 BATTERY_CIRCUIT = "battery_commands"
+TARIFF_CIRCUIT = "tariff"
 NOTIFY_ATTEMPTS = 2
 TRIAL_GRACE_S = 25.0  # a trial's attempt may take the service's timeout and its read-back
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the services once, whatever entries there are."""
+    """Register services, the card and its data once, whatever entries there are."""
     del config
     async_setup_services(hass)
+    async_setup_websocket_api(hass)
+    await async_offer_frontend(hass)
     return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
+    """Take an entry of 1.x as it is; its set-up makes the rest of it."""
+    return migrate(hass, entry)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> bool:
     """Build the rooms and let the guard live; missing inputs are no reason to fail."""
+    take_over(hass, entry)
     config = merged(entry)
     storage = Storage.of(hass, entry.entry_id)
     resilience = Resilience(
@@ -72,13 +98,16 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         for name in (UPDATE_CIRCUIT, BATTERY_CIRCUIT)
     )
     prefix = _prefix(hass, entry)
+    load_ids = entity_ids(config, const.CONF_HOUSE_LOAD)
     sources = Sources(
         HassStates(hass),
         config,
         resilience.validation,
         resilience.staleness,
-        lambda name: resilience.circuit(name, policy_for(name)),
+        lambda name: resilience.circuits.get(name) or resilience.circuit(name, policy_for(name)),
         starting_up=hass.state is not CoreState.running,
+        market=_market(hass, config, resilience),
+        load=HouseLoad(load_ids[0]) if load_ids else None,
     )
     call = _guarded(hass, resilience, battery_circuit, retry_policy(config))
     battery = Battery(config, preset_of(config), call, sources.limits, switch_policy(config))
@@ -86,6 +115,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     channels = _channels(hass, config, resilience)
     alerts = Alerts(hass, prefix, entry.entry_id, fallback, channels)
     await alerts.prepare()
+    live = _live_settings(entry)
     control = Control(
         hass,
         sources,
@@ -95,7 +125,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         update_circuit,
         battery_circuit,
         resilience.staleness,
-        _live_settings(entry),
+        live,
     )
     coordinator = ExportMonitorCoordinator(
         hass,
@@ -107,12 +137,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         option_number(config, const.CONF_SCAN_INTERVAL),
     )
     await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
-    entry.runtime_data = Runtime(coordinator, control, alerts, prefix)
+    plans = Plans(hass, entry, control, live, lambda: plan_settings_of(merged(entry)))
+    autopilot = Autopilot(hass, entry, storage, control, plans, live)
+    await autopilot.begin()
+    entry.runtime_data = Runtime(coordinator, control, alerts, prefix, plans, autopilot)
     try:
         await coordinator.async_refresh()
         entry.async_on_unload(coordinator.start_ticking())
+        for fetched in (sources.market, sources.load):
+            if fetched is not None:
+                fetched.start(hass, entry)
         entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
         entry.async_on_unload(Inspection(hass, entry).start())
+        entry.async_on_unload(Repoll(hass, call, sources.overdue).start())
+        _plan_ahead(entry)
         entry.async_on_unload(Pulse(hass, entry.entry_id, coordinator).start())
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
@@ -139,7 +177,17 @@ async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
         control.forget()
         control.end(EndReason.UNLOAD)
     forget_issues(hass, entry.entry_id)
+    forget(hass, entry.entry_id)
     await Storage.of(hass, entry.entry_id).remove()
+
+
+def _plan_ahead(entry: ExportMonitorConfigEntry) -> None:
+    """Let plans be made and carried out, and shown by all that the coordinator tells."""
+    runtime = entry.runtime_data
+    runtime.plans.listen(runtime.coordinator.async_update_listeners)
+    entry.async_on_unload(runtime.plans.start())
+    entry.async_on_unload(runtime.autopilot.start())
+    entry.async_on_unload(runtime.coordinator.async_add_listener(runtime.autopilot.look))
 
 
 def _let_go(hass: HomeAssistant, entry: ExportMonitorConfigEntry) -> None:
@@ -166,6 +214,18 @@ def _guarded(
         random=random.random,
         statistics=resilience.services,
     )
+
+
+def _market(
+    hass: HomeAssistant, config: Mapping[str, object], resilience: Resilience
+) -> NordPool | None:
+    """Return the entry's market, None where it names none."""
+    pool_entry_id = str(config.get(const.CONF_NORD_POOL) or "")
+    if not pool_entry_id:
+        return None
+    circuit = resilience.circuit(TARIFF_CIRCUIT, policy_for(TARIFF_CIRCUIT))
+    call = _guarded(hass, resilience, circuit, retry_policy(config))
+    return NordPool(call, pool_entry_id, resilience.validation)
 
 
 def _channels(

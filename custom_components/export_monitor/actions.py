@@ -7,9 +7,9 @@ from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN
 from .coordinator import Runtime
-from .engine.start import blocker_of
+from .engine.start import blocker_of, start_error
 from .engine.state import Answer, Reply
-from .models import ErrorState, Session
+from .models import Kind, Session
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,17 +21,18 @@ type Response = dict[str, JsonValueType]
 async def start(
     runtime: Runtime,
     *,
+    kind: Kind = Kind.DISCHARGE,
     power_w: float | None = None,
     energy_kwh: float | None = None,
     duration_min: float | None = None,
 ) -> Response:
-    """Start a discharge and return its session.
+    """Start a discharge or a charge and return its session.
 
     Each limit only lowers what is allowed. Raises ServiceValidationError for a refusal that the
     user can act on, HomeAssistantError for a failure; nothing runs after either.
     """
     reply = await runtime.control.start(
-        power_w=power_w, energy_kwh=energy_kwh, duration_min=duration_min
+        kind=kind, power_w=power_w, energy_kwh=energy_kwh, duration_min=duration_min
     )
     if reply.answer is Answer.REFUSED and reply.blocker is not None:
         raise ServiceValidationError(
@@ -44,18 +45,24 @@ async def start(
     if reply.answer is Answer.FAILED:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
-            translation_key=f"failed_{reply.error or ErrorState.START_FAILED}",
+            translation_key=f"failed_{reply.error or start_error(kind)}",
             translation_placeholders={"detail": reply.detail},
         )
     return _session(reply)
 
 
-async def stop(runtime: Runtime, *, note: str | None = None) -> Response:
-    """Stop whatever discharges and return what proved it.
+async def stop(
+    runtime: Runtime, *, kind: Kind = Kind.DISCHARGE, note: str | None = None
+) -> Response:
+    """Stop whatever runs of ours and return what proved it.
+
+    A discharge is stopped by a stop of either kind, and so is a charge: whoever presses the wrong
+    one of two buttons at night means the battery. Where nothing of ours runs, `kind` says which
+    switch is turned off.
 
     Raises HomeAssistantError when the proof is late; the attempts go on all the same.
     """
-    reply = await runtime.control.stop(note=note)
+    reply = await runtime.control.stop(note=note, kind=kind)
     if reply.answer is Answer.UNPROVEN:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="stop_unproven")
     return {"stopped": True, "proof": reply.proof, **_session(reply)}
@@ -135,9 +142,11 @@ def _session(reply: Reply) -> Response:
         return {"session_id": None}
     return {
         "session_id": session.id,
+        "kind": session.kind.value,
         "started": session.started.isoformat(),
         "power_w": session.power_w,
         "cutoff_soc": session.cutoff_soc,
         "exported_kwh": round(session.exported_kwh, 3),
+        "charged_kwh": round(session.charged_kwh, 3),
         "reason": None if session.reason is None else session.reason.value,
     }

@@ -44,6 +44,10 @@ NOTICES: Mapping[ErrorState, Notice] = {
     ErrorState.STOP_FAILED: Notice(
         "discharge_stop_failed", critical=True, all_clear="discharge_stop_proven"
     ),
+    ErrorState.CHARGE_START_FAILED: Notice("charge_start_failed"),
+    ErrorState.CHARGE_STOP_FAILED: Notice(
+        "charge_stop_failed", critical=True, all_clear="charge_stop_proven"
+    ),
     ErrorState.BATTERY_NOT_RESPONDING: Notice("battery_not_responding"),
     ErrorState.OVER_EXPORT: Notice("over_export", all_clear="over_export_ended"),
 }

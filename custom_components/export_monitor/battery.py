@@ -1,6 +1,7 @@
 """The one place that commands a battery."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import ceil, floor
 
 from homeassistant.const import UnitOfPower, UnitOfTime
@@ -11,17 +12,29 @@ from . import const
 from .engine.state import Write, WriteKind
 from .error_handler import CallResult, Expectation, Outcome, RetryPolicy, SafeServiceCall
 from .inputs.sources import NumberLimits
+from .models import Kind, Settings
 from .presets import Preset
 
-ROLES: Mapping[WriteKind, str] = {
-    WriteKind.POWER: const.CONF_DISCHARGE_POWER,
-    WriteKind.CUTOFF: const.CONF_DISCHARGE_CUTOFF,
-    WriteKind.DURATION: const.CONF_DISCHARGE_DURATION,
-    WriteKind.SWITCH_ON: const.CONF_DISCHARGE_SWITCH,
-    WriteKind.SWITCH_OFF: const.CONF_DISCHARGE_SWITCH,
-    WriteKind.FALLBACK_STOP: const.CONF_FALLBACK_STOP,
+ROLES: Mapping[Kind, Mapping[WriteKind, str]] = {
+    Kind.DISCHARGE: {
+        WriteKind.POWER: const.CONF_DISCHARGE_POWER,
+        WriteKind.CUTOFF: const.CONF_DISCHARGE_CUTOFF,
+        WriteKind.DURATION: const.CONF_DISCHARGE_DURATION,
+        WriteKind.SWITCH_ON: const.CONF_DISCHARGE_SWITCH,
+        WriteKind.SWITCH_OFF: const.CONF_DISCHARGE_SWITCH,
+        WriteKind.FALLBACK_STOP: const.CONF_FALLBACK_STOP,
+    },
+    Kind.CHARGE: {
+        WriteKind.POWER: const.CONF_CHARGE_POWER,
+        WriteKind.CUTOFF: const.CONF_CHARGE_CUTOFF,
+        WriteKind.DURATION: const.CONF_CHARGE_DURATION,
+        WriteKind.SWITCH_ON: const.CONF_CHARGE_SWITCH,
+        WriteKind.SWITCH_OFF: const.CONF_CHARGE_SWITCH,
+        WriteKind.FALLBACK_STOP: const.CONF_FALLBACK_STOP,
+    },
 }
 FULL_SOC = 100.0
+EMPTY_SOC = 0.0
 ROUNDING = 1e-6
 
 
@@ -48,9 +61,34 @@ class Battery:
         self._switch_policy = switch_policy
         self._stop_timeout_s = switch_policy.timeout_s
 
-    def entity_id(self, kind: WriteKind) -> str:
+    def entity_id(self, kind: WriteKind, mode: Kind = Kind.DISCHARGE) -> str:
         """Return the entity that a write goes to, empty when none is configured."""
-        return str(self._config.get(ROLES.get(kind, "")) or "")
+        return str(self._config.get(ROLES[mode].get(kind, "")) or "")
+
+    def fitted(self, settings: Settings) -> Settings:
+        """Return the settings with what the battery's own numbers accept."""
+        step_min, (step_w, most_w) = self.duration_step_min, self.power_range_w
+        known = (settings.duration_step_min, settings.power_step_w, settings.most_power_w)
+        if known == (step_min, step_w or settings.power_step_w, most_w):
+            return settings
+        return replace(
+            settings,
+            duration_step_min=step_min,
+            power_step_w=step_w or settings.power_step_w,
+            most_power_w=most_w,
+        )
+
+    @property
+    def power_range_w(self) -> tuple[float, float]:
+        """Return step and largest value (W) of the discharge's power, 0 while they are unknown."""
+        limits = self._limits(self.entity_id(WriteKind.POWER))
+        if limits is None or limits.unit not in PowerConverter.VALID_UNITS:
+            return 0.0, 0.0
+        step, most = (
+            PowerConverter.convert(value, limits.unit, UnitOfPower.WATT)
+            for value in (limits.step, limits.maximum)
+        )
+        return round(step, 3), round(most, 3)
 
     @property
     def duration_step_min(self) -> float:
@@ -74,14 +112,16 @@ class Battery:
             case WriteKind.SWITCH_ON | WriteKind.SWITCH_OFF:
                 return await self._switch(write, wanted, session)
             case WriteKind.FALLBACK_STOP:
-                return await self._press(self.entity_id(write.kind), session)
+                return await self._press(self.entity_id(write.kind, write.mode), session)
             case WriteKind.SMOTHER:
-                return await self._smother(session)
+                return await self._smother(write.mode, session)
             case WriteKind.POWER | WriteKind.CUTOFF | WriteKind.DURATION:
                 return await self._number(write, wanted, session)
 
     async def _switch(self, write: Write, wanted: Callable[[], bool], session: str) -> CallResult:
-        entity_id = self.entity_id(write.kind)
+        entity_id = self.entity_id(write.kind, write.mode)
+        if not entity_id:  # those of a charge can be taken away while it runs
+            return _refused(Outcome.NOT_FOUND, ROLES[write.mode][write.kind])
         domain = split_entity_id(entity_id)[0]
         data = {"entity_id": entity_id}
         if write.kind is WriteKind.SWITCH_ON:
@@ -116,11 +156,15 @@ class Battery:
             session=session,
         )
 
-    async def _smother(self, session: str) -> CallResult:
-        """Ask for the smallest power and a full cutoff: the last resort without a fallback stop."""
+    async def _smother(self, mode: Kind, session: str) -> CallResult:
+        """Leave as little to do as the numbers accept: the last resort without a fallback stop.
+
+        That is the smallest power, and a cutoff that is reached already.
+        """
         results = []
-        for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, FULL_SOC)):
-            entity_id = self.entity_id(kind)
+        cutoff = EMPTY_SOC if mode is Kind.CHARGE else FULL_SOC
+        for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, cutoff)):
+            entity_id = self.entity_id(kind, mode)
             limits = self._limits(entity_id)
             if limits is None:
                 results.append(_refused(Outcome.UNAVAILABLE, entity_id))
@@ -139,7 +183,7 @@ class Battery:
         return next((result for result in results if not result.ok), results[0])
 
     async def _number(self, write: Write, wanted: Callable[[], bool], session: str) -> CallResult:
-        entity_id = self.entity_id(write.kind)
+        entity_id = self.entity_id(write.kind, write.mode)
         limits = self._limits(entity_id)
         if limits is None:
             return _refused(Outcome.UNAVAILABLE, entity_id)
@@ -158,7 +202,8 @@ class Battery:
     def native_value(self, write: Write, limits: NumberLimits) -> float | None:
         """Return a write's value in the entity's own unit and step, None where it cannot be had.
 
-        Power and duration are rounded down, the cutoff up, so that rounding never widens a limit.
+        Power and duration are rounded down, the cutoff of a discharge up and that of a charge
+        down, so that rounding never widens a limit.
         """
         step = limits.step
         match write.kind:
@@ -176,6 +221,8 @@ class Battery:
                 value = DurationConverter.convert(write.value, UnitOfTime.MINUTES, unit)
                 # At least a step: a time of 0 can mean no end at all.
                 return _within(max(_round_down(value, step), step), limits)
+            case _ if write.mode is Kind.CHARGE:
+                return _within(_round_down(write.value, step or 1.0), limits)
             case _:
                 return _within(self._cutoff(write.value, step or 1.0), limits)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
@@ -12,6 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .actions import calculate, reset_circuits, start, stop
 from .coordinator import ExportMonitorConfigEntry, Runtime
 from .entity import ExportMonitorEntity
+from .models import Kind
 
 PARALLEL_UPDATES = 0  # a stop must never wait for another button
 
@@ -26,6 +28,15 @@ class ActionButton(ButtonEntityDescription):
 BUTTONS: tuple[ActionButton, ...] = (
     ActionButton(key="start_discharge", translation_key="start_discharge", press_fn=start),
     ActionButton(key="stop_discharge", translation_key="stop_discharge", press_fn=stop),
+    # There without controls of a charge too: only a button that can be pressed can say why.
+    ActionButton(
+        key="start_charge",
+        translation_key="start_charge",
+        press_fn=partial(start, kind=Kind.CHARGE),
+    ),
+    ActionButton(
+        key="stop_charge", translation_key="stop_charge", press_fn=partial(stop, kind=Kind.CHARGE)
+    ),
     ActionButton(
         key="calculate_discharge", translation_key="calculate_discharge", press_fn=calculate
     ),

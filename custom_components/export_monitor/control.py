@@ -39,12 +39,14 @@ from .engine.state import (
     Phase,
     Raise,
     Reply,
+    Revised,
     StartRequested,
     State,
     StopRequested,
     Write,
     WriteKind,
 )
+from .engine.stop import STOP_ERRORS
 from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
 from .failsafe import Failsafe
 from .inputs.sources import Sources
@@ -55,10 +57,13 @@ from .models import (
     Errors,
     ErrorState,
     Instant,
+    Kind,
     Observation,
+    Origin,
     Readings,
     Settings,
 )
+from .planning import PlanSettings
 from .records import Records
 from .storage import Record, Storage, record_of
 
@@ -236,34 +241,55 @@ class Control:
         del now
         self.observe()
 
-    async def start(
+    async def start(  # noqa: PLR0913 - the limits a session may be given
         self,
         *,
+        kind: Kind = Kind.DISCHARGE,
+        origin: Origin = Origin.MANUAL,
         power_w: float | None = None,
         energy_kwh: float | None = None,
         duration_min: float | None = None,
+        until: datetime | None = None,
+        soc: float | None = None,
     ) -> Reply:
-        """Ask for a discharge and wait until it runs or has failed."""
+        """Ask for a session and wait until it runs or has failed."""
         request_id = uuid4().hex
         if self._left or self._shutting_down:  # nobody would guard it
             return Reply(request_id, Answer.CANCELLED)
         event = StartRequested(
             self._observation(),
             request_id,
+            origin,
             power_w=power_w,
             energy_kwh=energy_kwh,
             duration_min=duration_min,
+            kind=kind,
+            until=until,
+            soc=soc,
         )
         return await self._ask(request_id, event)
 
-    async def stop(self, reason: EndReason = EndReason.USER, note: str | None = None) -> Reply:
-        """Stop whatever runs; return when that is proven, or late by the alarm."""
+    async def stop(
+        self,
+        reason: EndReason = EndReason.USER,
+        note: str | None = None,
+        kind: Kind = Kind.DISCHARGE,
+    ) -> Reply:
+        """Stop whatever runs; return when that is proven, or late by the alarm.
+
+        `kind` says what to switch off where nothing of ours runs.
+        """
         request_id = uuid4().hex
         if self._left:
             return Reply(request_id, Answer.UNPROVEN)
         return await self._ask(
-            request_id, StopRequested(self._observation(), reason, request_id, note)
+            request_id, StopRequested(self._observation(), reason, request_id, note, kind)
         )
+
+    @callback
+    def revise(self, energy_kwh: float, until: datetime) -> None:
+        """Let the running automatic session go on to the limits of a new plan."""
+        self._take(Revised(self._observation(), energy_kwh, until))
 
     async def _ask(self, request_id: str, event: MachineEvent) -> Reply:
         reply: asyncio.Future[Reply] = self._hass.loop.create_future()
@@ -283,11 +309,11 @@ class Control:
         }
         return problems == {Problem.AWAITING_REPORT}
 
-    def degraded(self) -> tuple[Degraded, ...]:
+    def degraded(self, plan: PlanSettings) -> tuple[Degraded, ...]:
         """Return what works worse than it could at the last look."""
         if self.readings is None:
             return ()
-        return degraded(self._sources, self.readings, self.state, self._settings())
+        return degraded(self._sources, self.readings, self.state, self._settings(), plan)
 
     def faulty(self) -> tuple[str, str] | None:
         """Return the first required entity that could not be used at the last look, and why."""
@@ -295,9 +321,7 @@ class Control:
 
     def _observation(self) -> Observation:
         self.readings = self._read()
-        settings, step_min = self._settings(), self._battery.duration_step_min
-        if step_min != settings.duration_step_min:
-            settings = replace(settings, duration_step_min=step_min)
+        settings = self._battery.fitted(self._settings())
         return Observation(
             now=self.now(),
             readings=self.readings,
@@ -347,11 +371,14 @@ class Control:
             return
         if isinstance(event, StopRequested) and event.request_id is not None:
             self._reply(Reply(event.request_id, Answer.UNPROVEN))
-        if self._failsafe.stop(asked=asked):
-            self.report(ErrorState.STOP_FAILED, "internal error")
+        kind = self.state.kind
+        if isinstance(event, StopRequested) and self.state.phase is Phase.IDLE:
+            kind = event.kind if self._sources.wiring.charge_switch_id else Kind.DISCHARGE
+        if self._failsafe.stop(kind, asked=asked):
+            self.report(STOP_ERRORS[kind], "internal error")
 
-    def _write_bare(self, kind: WriteKind) -> None:
-        self._write(Write(0, self.state.epoch, kind))
+    def _write_bare(self, kind: WriteKind, mode: Kind) -> None:
+        self._write(Write(0, self.state.epoch, kind, mode=mode))
 
     def _step(self, event: MachineEvent) -> None:
         before = self.state
@@ -393,7 +420,9 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = culprit(error, self._battery, self._sources, self.readings)
+        entity_id, problem = culprit(
+            error, self._battery, self._sources, self.readings, self.state.kind
+        )
         detail = detail or problem
         self.state = replace(self.state, faults=self.state.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
@@ -420,7 +449,8 @@ class Control:
             task.add_done_callback(self._starts.discard)
 
     async def _write_and_answer(self, write: Write) -> None:
-        if write.kind is WriteKind.SWITCH_ON and not await self._records.save():
+        lasting = write.kind is WriteKind.SWITCH_ON or self.state.modulation.raises(write.id)
+        if lasting and not await self._records.save():  # a restart must know of it
             # Home Assistant's storage tells of few failures, but those are a no.
             self._take(Answered(self.now(), write, ok=False, detail="record not written"))
             return
@@ -437,8 +467,11 @@ class Control:
     # --- Guard ---
 
     def _guard_while_needed(self) -> None:
-        """Run the guard's own timer, and decide on every report, while anything is under way."""
-        if self.state.phase is Phase.IDLE:
+        """Run the guard's own timer, and decide on every report, while anything is under way.
+
+        And for some minutes after a stop: what comes back late must not wait for polls.
+        """
+        if self.state.phase is Phase.IDLE and self.now().mono >= self.state.aftermath_until:
             for stop in self._stop_guarding:
                 stop()
             self._stop_guarding.clear()

@@ -13,6 +13,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from . import const
 from .alerts import Alerts, Outages
+from .autopilot import Autopilot
 from .control import Control
 from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
@@ -25,12 +26,15 @@ from .models import (
     Degraded,
     Errors,
     ErrorState,
+    Kind,
     Rate,
     Reading,
     Session,
     StandingError,
 )
+from .plans import Plans
 from .resilience import Resilience
+from .settings import merged, plan_settings_of
 from .storage import Storage
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,7 +68,7 @@ class Snapshot:
 
     status: DischargeStatus
     running: bool
-    """A session runs, or a stop is still unproven."""
+    """A discharge runs, or its stop is still unproven."""
     complete: bool
     """All required sources are there, valid and fresh."""
     decision: Decision | None
@@ -99,6 +103,8 @@ class Runtime:
     control: Control
     alerts: Alerts
     prefix: str
+    plans: Plans
+    autopilot: Autopilot
 
 
 type ExportMonitorConfigEntry = ConfigEntry[Runtime]
@@ -187,7 +193,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 # What only the metering objects to is old data, and no reason to look less often.
                 self._update_circuit.record_failure()
             self._log_change()
-        elif self._polled_once and not self.discharge_active:
+        elif self._polled_once and self.control.state.phase is Phase.IDLE:
             return self.data
         self._polled_once = True
         return self._snapshot()
@@ -212,7 +218,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         index = carbon.index if carbon is not None else None if rates is None else rates.index
         return Snapshot(
             status=self._status(state),
-            running=state.phase is not Phase.IDLE,
+            running=self.discharge_active,
             complete=complete,
             decision=state.decision if complete else None,
             session=state.session or state.last,
@@ -225,16 +231,19 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             carbon=carbon,
             carbon_index=index,
             carbon_cached_since=None if readings.carbon is None else readings.carbon.cached_since,
-            degraded=self.control.degraded(),
+            degraded=self.control.degraded(plan_settings_of(merged(self.config_entry))),
             faulty=None if complete else self.control.faulty(),
         )
 
     def _status(self, state: State) -> DischargeStatus:
         if any(error.state in BATTERY_FAULTS for error in self.control.errors.standing):
             return DischargeStatus.ERROR
-        if state.phase is not Phase.IDLE:
+        if self.discharge_active:
             return DischargeStatus.ACTIVE
-        if state.last is not None and self.control.now().mono < state.cooldown_until:
+        if state.phase is not Phase.IDLE:  # a charge: nothing is discharged for now
+            return DischargeStatus.IDLE
+        discharged = state.last is not None and state.last.kind is Kind.DISCHARGE
+        if discharged and self.control.now().mono < state.cooldown_until:
             return DischargeStatus.COMPLETE
         needed = (
             state.watch.incomplete is None
@@ -245,8 +254,9 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @property
     def discharge_active(self) -> bool:
-        """Whether a session runs or a stop is still unproven."""
-        return self.control.state.phase is not Phase.IDLE
+        """Whether a discharge runs or its stop is still unproven."""
+        state = self.control.state
+        return state.phase is not Phase.IDLE and state.kind is Kind.DISCHARGE
 
     # --- The health API ---
 
@@ -285,7 +295,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         """Clear one error, or all that stand; an unproven stop is no matter of opinion."""
         unproven = self.control.state.phase is Phase.STOPPING
         for entry in self.control.errors.standing:
-            if unproven and entry.state is ErrorState.STOP_FAILED:
+            if unproven and entry.state in (ErrorState.STOP_FAILED, ErrorState.CHARGE_STOP_FAILED):
                 continue
             if error in (None, entry.state):
                 self.control.withdraw(entry.state)

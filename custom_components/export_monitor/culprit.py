@@ -3,7 +3,7 @@
 from .battery import Battery
 from .engine.state import WriteKind
 from .inputs.sources import Sources
-from .models import ErrorState, Readings
+from .models import ErrorState, Kind, Readings
 
 ENTITY_OF_ERROR = {
     ErrorState.POWER_SET_FAILED: WriteKind.POWER,
@@ -11,22 +11,40 @@ ENTITY_OF_ERROR = {
     ErrorState.DURATION_SET_FAILED: WriteKind.DURATION,
     ErrorState.START_FAILED: WriteKind.SWITCH_ON,
     ErrorState.STOP_FAILED: WriteKind.SWITCH_OFF,
+    ErrorState.CHARGE_START_FAILED: WriteKind.SWITCH_ON,
+    ErrorState.CHARGE_STOP_FAILED: WriteKind.SWITCH_OFF,
     ErrorState.BATTERY_NOT_RESPONDING: WriteKind.SWITCH_ON,
 }
+OF_A_CHARGE = (ErrorState.CHARGE_START_FAILED, ErrorState.CHARGE_STOP_FAILED)
 
 
 def culprit(
-    error: ErrorState, battery: Battery, sources: Sources, readings: Readings | None
+    error: ErrorState,
+    battery: Battery,
+    sources: Sources,
+    readings: Readings | None,
+    running: Kind = Kind.DISCHARGE,
 ) -> tuple[str | None, str]:
-    """Return the entity that an error is about, None where there is none, and its problem."""
+    """Return the entity that an error is about, None where there is none, and its problem.
+
+    `running` is what runs or ran: an error that both kinds can have is about its switch.
+    """
     kind = ENTITY_OF_ERROR.get(error)
     if kind is not None:
-        return (battery.entity_id(kind), "")
+        either = error is ErrorState.BATTERY_NOT_RESPONDING and running is Kind.CHARGE
+        mode = Kind.CHARGE if either or error in OF_A_CHARGE else Kind.DISCHARGE
+        return (battery.entity_id(kind, mode), "")
     if error is ErrorState.OVER_EXPORT:
         meter = sources.wiring.export
         return (None if meter is None else meter.entity_id, "")
     if readings is None:
         return (None, "")
     if error is ErrorState.MODE_CONFLICT:
-        return (next(iter(readings.conflicts), None), "")
+        return (next(iter(readings.conflicts), None) or _ours_on(battery, readings), "")
     return sources.faulty(readings) or (None, "")
+
+
+def _ours_on(battery: Battery, readings: Readings) -> str | None:
+    """Return which of the two switches that we can command is on, the charge's first."""
+    charges = readings.charge_switch is not None and readings.charge_switch.on
+    return battery.entity_id(WriteKind.SWITCH_ON, Kind.CHARGE if charges else Kind.DISCHARGE)

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from .engine.state import WriteKind
+from .models import Kind
 
 EVERY_S = 30.0
 FALLBACK_AFTER_S = 3.0  # AlphaESS drops a trigger within 2 s of another
@@ -16,7 +17,10 @@ class Failsafe:
     """Switches off, then presses the fallback; again while the machine goes on failing."""
 
     def __init__(
-        self, hass: HomeAssistant, write: Callable[[WriteKind], None], clock: Callable[[], float]
+        self,
+        hass: HomeAssistant,
+        write: Callable[[WriteKind, Kind], None],
+        clock: Callable[[], float],
     ) -> None:
         """Take the way to the battery; nothing is written yet."""
         self._hass = hass
@@ -25,18 +29,21 @@ class Failsafe:
         self._stopped_at = -EVERY_S
 
     @callback
-    def stop(self, *, asked: bool) -> bool:
-        """Stop, unless that was done just now and nobody asks; tell whether anything was done."""
+    def stop(self, kind: Kind, *, asked: bool) -> bool:
+        """Stop, unless that was done just now and nobody asks; tell whether anything was done.
+
+        `kind` says whose switch goes off.
+        """
         now = self._clock()
         if not asked and now - self._stopped_at < EVERY_S:
             return False
         self._stopped_at = now
-        self._write(WriteKind.SWITCH_OFF)
+        self._write(WriteKind.SWITCH_OFF, kind)
 
         @callback  # anything else would run in a thread
         def fall_back(now: datetime) -> None:
             del now
-            self._write(WriteKind.FALLBACK_STOP)
+            self._write(WriteKind.FALLBACK_STOP, kind)
 
         async_call_later(self._hass, FALLBACK_AFTER_S, fall_back)
         return True

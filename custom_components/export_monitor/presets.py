@@ -29,11 +29,19 @@ class Preset:
 FORECASTS: Mapping[str, tuple[str, ...]] = {
     const.CONF_FORECAST_TODAY: (r"sensor\.solcast_pv_forecast_forecast_today",),
     const.CONF_FORECAST_TOMORROW: (r"sensor\.solcast_pv_forecast_forecast_tomorrow",),
+    const.CONF_FORECAST_DAY_3: (r"sensor\.solcast_pv_forecast_forecast_day_3",),
     const.CONF_FORECAST_REMAINING: (r"sensor\.solcast_pv_forecast_forecast_remaining_today",),
     const.CONF_FORECAST_LAST_FETCH: (r"sensor\.solcast_pv_forecast_api_last_polled",),
     const.CONF_CARBON: (
         r"sensor\.carbon_intensity_uk",
         r"event\.carbon_intensity_\w+_(current|next)_day_rates",
+    ),
+    const.CONF_EXPORT_PRICES: (
+        r"event\.octopus_energy_electricity_\w+_export_(current|next)_day_rates",
+    ),
+    # An import meter has no word for it in its id.
+    const.CONF_IMPORT_PRICES: (
+        r"event\.octopus_energy_electricity_(?!\w+_export_)\w+_(current|next)_day_rates",
     ),
 }
 
@@ -54,6 +62,19 @@ ALPHAESS = Preset(
         const.CONF_DISCHARGE_CUTOFF: (
             r"input_number\.alphaess_helper_force_discharging_cutoff_soc",
             r"number\.alphaess_template_force_discharging_cutoff_soc",
+        ),
+        const.CONF_CHARGE_SWITCH: (r"input_boolean\.alphaess_helper_force_charging",),
+        const.CONF_CHARGE_POWER: (
+            r"input_number\.alphaess_helper_force_charging_power",
+            r"number\.alphaess_template_force_charging_power",
+        ),
+        const.CONF_CHARGE_DURATION: (
+            r"input_number\.alphaess_helper_force_charging_duration",
+            r"number\.alphaess_template_force_charging_duration",
+        ),
+        const.CONF_CHARGE_CUTOFF: (
+            r"input_number\.alphaess_helper_force_charging_cutoff_soc",
+            r"number\.alphaess_template_force_charging_cutoff_soc",
         ),
         const.CONF_FALLBACK_STOP: (
             r"input_button\.alphaess_helper_dispatch_reset_full",

@@ -1,7 +1,7 @@
 """Tells the outside that this integration lives, and what it does: events for the ingestor.
 
-Only the bus carries them: the recorder stores no event that it is not told to show, so a beat every
-three seconds costs the database nothing.
+Home Assistant's recorder keeps every event of the bus that its user does not exclude: the logbook
+lives on that, and a beat at rest comes once a minute only.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class Pulse:
             {
                 "sequence": self._sequence,
                 "interval_seconds": interval_s,
-                "discharge_active": self._active,
+                "discharge_active": coordinator.discharge_active,
                 "session_exported_kwh": None if session is None else session.exported_kwh,
                 "exported_today_kwh": None if decision is None else decision.exported,
                 "export_headroom_kwh": None if decision is None else decision.headroom,
@@ -135,6 +135,8 @@ class Pulse:
                 "version": VERSION,
                 "entry_id": self._entry_id,
                 "session_id": None if session is None else session.id,
+                "session_kind": None if session is None else session.kind.value,
+                "session_charged_kwh": None if session is None else session.charged_kwh,
                 "error_state": self._coordinator.get_error_state().value,
                 "sent_at": dt_util.utcnow().isoformat(),
                 **facts,

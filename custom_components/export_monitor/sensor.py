@@ -26,6 +26,8 @@ from .health import (
     StatisticsEntity,
 )
 from .models import Decision
+from .plan_sensors import PLAN_SENSORS, PlanEntity
+from .settings import merged
 
 PARALLEL_UPDATES = 0
 
@@ -66,12 +68,14 @@ def _session_attributes(snapshot: Snapshot) -> Attributes:
         return {}
     return {
         "session_id": session.id,
+        "kind": session.kind.value,
         "origin": session.origin.value,
         "started": session.started,
         "ended": session.ended,
         "reason": session.reason,
         "power": session.power_w,
         "exported": round(session.exported_kwh, 2),
+        "charged": round(session.charged_kwh, 2),
         "note": session.note,
         "proof": session.proof,
     }
@@ -160,7 +164,7 @@ SENSORS: tuple[SnapshotSensor, ...] = (
         value_fn=_decided(lambda d: round(d.duration_min, 1)),
     ),
     SnapshotSensor(
-        key="current_carbon_intensity",
+        key="current_ci_value",  # of 1.x, for its history
         translation_key="current_carbon_intensity",
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement="gCO2/kWh",
@@ -170,7 +174,7 @@ SENSORS: tuple[SnapshotSensor, ...] = (
         attributes_fn=_carbon_attributes,
     ),
     SnapshotSensor(
-        key="current_carbon_intensity_index",
+        key="current_ci_index",
         translation_key="current_carbon_intensity_index",
         needs=const.CONF_CARBON,
         value_fn=lambda snapshot: snapshot.carbon_index,
@@ -178,6 +182,7 @@ SENSORS: tuple[SnapshotSensor, ...] = (
     SnapshotSensor(
         key="reserve_soc_target",
         translation_key="reserve_soc_target",
+        state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=PERCENTAGE,
         suggested_display_precision=0,
         entity_registry_enabled_default=False,
@@ -199,15 +204,17 @@ async def async_setup_entry(
 ) -> None:
     """Add the sensors of one entry."""
     del hass
+    config = merged(entry)
     async_add_entities(
         [
             *(HealthEntity(entry, description) for description in HEALTH_SENSORS),
             StalenessEntity(entry, STALENESS),
             StatisticsEntity(entry, STATISTICS),
+            *(PlanEntity(entry, description) for description in PLAN_SENSORS),
             *(
                 SnapshotEntity(entry, description)
                 for description in SENSORS
-                if description.needs is None or entry.data.get(description.needs)
+                if description.needs is None or config.get(description.needs)
             ),
         ]
     )

@@ -16,6 +16,7 @@ from . import actions
 from .const import DOMAIN
 from .coordinator import ExportMonitorConfigEntry, Runtime
 from .inputs.formats import as_number
+from .models import Kind
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_POWER = "power_w"
@@ -75,6 +76,11 @@ def _runtime(call: ServiceCall) -> Runtime:
     return entry.runtime_data
 
 
+def _kind(call: ServiceCall) -> Kind:
+    """Return what a service starts or stops: its name says so."""
+    return Kind(call.service.partition("_")[2])
+
+
 def _limit(call: ServiceCall, field: str) -> float | None:
     """Return a limit that the caller gives; it must be a number above 0."""
     given = call.data.get(field)
@@ -90,16 +96,18 @@ def _limit(call: ServiceCall, field: str) -> float | None:
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the services."""
 
-    async def start_discharge(call: ServiceCall) -> ServiceResponse:
+    async def start(call: ServiceCall) -> ServiceResponse:
         return await actions.start(
             _runtime(call),
+            kind=_kind(call),
             power_w=_limit(call, ATTR_POWER),
             energy_kwh=_limit(call, ATTR_ENERGY),
             duration_min=_limit(call, ATTR_DURATION),
         )
 
-    async def stop_discharge(call: ServiceCall) -> ServiceResponse:
-        return await actions.stop(_runtime(call), note=call.data.get(ATTR_REASON))
+    async def stop(call: ServiceCall) -> ServiceResponse:
+        note = call.data.get(ATTR_REASON)
+        return await actions.stop(_runtime(call), kind=_kind(call), note=note)
 
     async def calculate_discharge(call: ServiceCall) -> ServiceResponse:
         return await actions.calculate(_runtime(call))
@@ -117,8 +125,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
         )
 
     for name, handler, schema, response in (
-        ("start_discharge", start_discharge, START_SCHEMA, SupportsResponse.OPTIONAL),
-        ("stop_discharge", stop_discharge, STOP_SCHEMA, SupportsResponse.OPTIONAL),
+        ("start_discharge", start, START_SCHEMA, SupportsResponse.OPTIONAL),
+        ("stop_discharge", stop, STOP_SCHEMA, SupportsResponse.OPTIONAL),
+        ("start_charge", start, START_SCHEMA, SupportsResponse.OPTIONAL),
+        ("stop_charge", stop, STOP_SCHEMA, SupportsResponse.OPTIONAL),
         ("calculate_discharge", calculate_discharge, CALCULATE_SCHEMA, SupportsResponse.ONLY),
         ("get_statistics", get_statistics, STATISTICS_SCHEMA, SupportsResponse.ONLY),
         ("reset_circuit_breaker", reset_circuit_breaker, RESET_SCHEMA, SupportsResponse.NONE),

@@ -17,6 +17,7 @@ from homeassistant.util.hass_dict import HassKey
 from .const import DOMAIN
 from .counts import Counts
 from .engine.metering import CounterSum, ExportMeter
+from .engine.rolling import Rolling
 from .engine.state import Lease, Phase, State, Stopping
 from .models import ErrorState, PastError, Session
 
@@ -25,6 +26,17 @@ _LOGGER = logging.getLogger(__name__)
 VERSION = 1
 COUNTS_VERSION = 1
 STORAGES: HassKey[dict[str, "Storage"]] = HassKey(f"{DOMAIN}_storages")
+PLAN_VERSION = 1
+PLAN_DELAY_S = 5.0
+UNREADABLE = (
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,  # of an older version
+    HomeAssistantError,  # of a newer one
+    OSError,
+)
 DELAY_S = 15.0  # counter sums only: a lost step is regained from the counter itself
 COUNTS_DELAY_S = 900.0  # they move with every poll, and nothing rests on the last of them
 
@@ -46,6 +58,8 @@ class Record:
     last_reserve: float | None
     faults: tuple[ErrorState, ...]
     history: tuple[PastError, ...]
+    rolling: tuple[str, ...] = ()
+    """The trails of the last 24 hours as text: two numbers a minute would be 60 KB as JSON."""
 
     def state(self) -> State:
         """Return the controller as it was."""
@@ -53,6 +67,7 @@ class Record:
         kept.pop("saved")
         kept.pop("history")
         kept["faults"] = frozenset(self.faults)
+        kept["rolling"] = Rolling.unpacked(self.rolling)
         return State(**kept)
 
 
@@ -72,6 +87,7 @@ def record_of(state: State, history: tuple[PastError, ...], saved: datetime) -> 
         last_reserve=state.last_reserve,
         faults=tuple(sorted(state.faults)),
         history=history,
+        rolling=() if state.rolling is None else state.rolling.packed(),
     )
 
 
@@ -124,6 +140,9 @@ class Storage:
         self._counts_store: Store[dict[str, Any]] = Store(
             hass, COUNTS_VERSION, f"{DOMAIN}.{entry_id}.counts", atomic_writes=True
         )
+        self._plan_store: Store[dict[str, Any]] = Store(
+            hass, PLAN_VERSION, f"{DOMAIN}.{entry_id}.plan", atomic_writes=True
+        )
         self._counts: Callable[[], Counts] | None = None
         self._counting = False
         self._writing = asyncio.Lock()
@@ -166,15 +185,7 @@ class Storage:
         try:
             data = await self._counts_store.async_load()
             counts: Counts = Counts() if data is None else decode(Counts, data)
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,  # of an older version
-            HomeAssistantError,  # of a newer one
-            OSError,
-        ):
+        except UNREADABLE:
             # Statistics must not keep the guard from living.
             _LOGGER.exception("Stored statistics cannot be understood and are started anew")
             return Counts()
@@ -197,9 +208,26 @@ class Storage:
         counts = Counts() if self._counts is None else self._counts()
         return encode(counts)  # type: ignore[return-value]
 
+    async def load_plan[T](self, kind: type[T]) -> T | None:
+        """Return what was remembered of the plan; None where there is nothing to be understood."""
+        try:
+            data = await self._plan_store.async_load()
+            record: T | None = None if data is None else decode(kind, data)
+        except UNREADABLE:
+            # No plan is worth keeping the guard from living.
+            _LOGGER.exception("The stored plan cannot be understood and is made anew")
+            return None
+        return record
+
+    def save_plan_soon(self, record: Callable[[], object]) -> None:
+        """Write within seconds, and at the latest when Home Assistant stops."""
+        if not self._removed:
+            self._plan_store.async_delay_save(lambda: encode(record()), PLAN_DELAY_S)  # type: ignore[arg-type, return-value]
+
     async def remove(self) -> None:
         """Delete the files, after what is being written, and write no more."""
         self._removed = True
         async with self._writing:
             await self._store.async_remove()
             await self._counts_store.async_remove()
+            await self._plan_store.async_remove()

@@ -28,6 +28,7 @@ from simulator.plant import Plant
 from simulator.settings import PlantSettings
 
 DISCHARGING = switch("discharging")
+CHARGING = switch("charging")
 SERVICES = (
     ("input_boolean", "turn_on"),
     ("input_boolean", "turn_off"),
@@ -54,6 +55,12 @@ WIRING: dict[str, Any] = {
     const.CONF_PV_POWER: f"{PREFIX}current_pv_production",
     const.CONF_HOUSE_LOAD: f"{PREFIX}current_house_load",
     const.CONF_DISPATCH_START: f"{PREFIX}dispatch_start",
+}
+CHARGE: dict[str, Any] = {
+    const.CONF_CHARGE_SWITCH: CHARGING,
+    const.CONF_CHARGE_POWER: number("charging", "power"),
+    const.CONF_CHARGE_DURATION: number("charging", "duration"),
+    const.CONF_CHARGE_CUTOFF: number("charging", "cutoff_soc"),
 }
 SOLCAST = "sensor.solcast_pv_forecast_"
 FORECAST: dict[str, Any] = {
@@ -268,9 +275,12 @@ class House:
             control.state = State()
         if loaded:
             self.runtime.coordinator._unschedule_refresh()
+            self.runtime.plans._stop()
+            self.runtime.autopilot._stop()
         for storage in self.hass.data.get(STORAGES, {}).values():
             storage._store._async_cleanup_delay_listener()
             storage._counts_store._async_cleanup_delay_listener()
+            storage._plan_store._async_cleanup_delay_listener()
 
     # Time
 
@@ -296,9 +306,16 @@ class House:
         """Let everything run that is ready; what waits for time goes on waiting."""
         for _ in range(SPIN):
             await asyncio.sleep(0)
-            if not self.hass.loop._ready:  # type: ignore[attr-defined]
+            if not self.hass.loop._ready and not self._planning:  # type: ignore[attr-defined]
                 break
+        # In a thread of its own, which no turn of the loop waits for.
+        while self._planning:  # noqa: ASYNC110 - a turn is no pause
+            await asyncio.sleep(0)
         self._mirror()
+
+    @property
+    def _planning(self) -> bool:
+        return hasattr(self.entry, "runtime_data") and self.runtime.plans.busy
 
     # Faults
 

@@ -185,7 +185,7 @@ async def test_buttons_start_stop_and_look(ready: House) -> None:
     assert house.hass.states.get("binary_sensor.export_monitor_discharging").state == "on"
     attributes = house.attributes("discharge_status")
     assert attributes["origin"] == "manual"
-    assert attributes["power"] == 3000
+    assert attributes["power"] == 3500  # 3000 W for the grid, 500 W for the house
     await _press(house, "stop_discharge")
     assert not house.discharging
     assert house.entity("discharge_status") == "Complete"

@@ -291,14 +291,15 @@ async def test_one_garbage_reading_of_the_counter_neither_raises_nor_hides_expor
     await house.advance(900, until=lambda: house.state.phase is not Phase.ACTIVE)
     exported = house.plant.truth().exported_kwh
     assert exported <= 0.7 + METER_STEP_KWH
-    assert exported >= 0.6
+    # Blind for three minutes, what the house takes counts as exported; a tick hides 83 Wh at 5 kW.
+    assert exported >= 0.57
     # The package's meter of the day is spoilt until midnight; our own sums survive it.
     assert house.hass.states.get("binary_sensor.export_monitor_over_export").state == "off"
     if lifetime:
         await house.advance(180)
         assert house.entity("error_state") == "none"
         counted = float(house.entity("exported_today"))  # the hidden part rather twice than never
-        assert exported - METER_STEP_KWH <= counted <= exported + 0.03
+        assert exported - METER_STEP_KWH <= counted <= exported + 0.04
 
 
 async def test_export_above_the_contract_ends_it_with_an_alarm(running: House) -> None:
@@ -437,7 +438,8 @@ async def test_an_inverter_that_hangs_with_old_values_is_not_believed(running: H
     before = house.plant.truth().exported_kwh
     await house.advance(1000, until=lambda: house.state.phase is not Phase.ACTIVE)
     assert house.state.phase is not Phase.ACTIVE
-    assert house.plant.truth().exported_kwh - before <= 0.75
+    # 3 kW for a minute until the values are too old, for the blind limit, and for the stop.
+    assert house.plant.truth().exported_kwh - before <= 3 * (60 + 900 + 10) / 3600
     house.plant.faults.off(Fault.HANG)
     await house.advance(90, until=lambda: house.state.phase is Phase.IDLE)
     assert not house.discharging

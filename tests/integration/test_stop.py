@@ -9,6 +9,7 @@ import pytest
 
 from custom_components.export_monitor import const
 from custom_components.export_monitor.engine.state import Phase
+from custom_components.export_monitor.engine.stop import AFTERMATH_S
 from custom_components.export_monitor.models import EndReason
 from simulator.alphaess_home import RESET_FULL
 from simulator.faults import Fault
@@ -275,6 +276,30 @@ async def test_a_discharge_that_comes_back_after_the_proof_is_stopped_again(runn
     assert not house.discharging
     await house.advance(30, until=lambda: _idle(house))
     assert _idle(house)
+
+
+async def test_without_a_dispatch_sensor_what_comes_back_waits_for_no_poll(build: Build) -> None:
+    """Five reports of the battery tell it, which at the coordinator's pace take fifty seconds."""
+    house = build()
+    await house.set_up(without=(const.CONF_DISPATCH_START,), fixed_limit=10)
+    await house.advance(70)
+    await house.discharge()
+    await house.call("stop_discharge")
+    await house.advance(23)
+    armed = next(write for write in house.plant.writes if write.values[0] == 1)
+    house.plant.write(armed.address, armed.values)
+    assert house.discharging
+    await house.advance(15, until=lambda: not house.discharging)
+    assert not house.discharging
+
+
+async def test_after_the_aftermath_nothing_is_guarded(running: House) -> None:
+    await running.call("stop_discharge")
+    guards = running.runtime.control._stop_guarding
+    await running.advance(AFTERMATH_S - 30)
+    assert guards
+    await running.advance(40)
+    assert not guards
 
 
 async def test_the_switch_is_never_turned_on_to_turn_it_off(running: House) -> None:

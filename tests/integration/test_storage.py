@@ -1,6 +1,6 @@
 """What is kept is what comes back."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 import json
@@ -47,7 +47,7 @@ def test_a_record_with_fields_of_a_later_version_is_read(record: Record) -> None
 
 
 @settings(max_examples=30, deadline=None)
-@given(_values(Record), st.sampled_from([f.name for f in fields(Record)]))
+@given(_values(Record), st.sampled_from([f.name for f in fields(Record) if f.default is MISSING]))
 def test_a_record_without_one_of_its_fields_is_refused(record: Record, field: str) -> None:
     data: Any = encode(record)
     del data[field]
