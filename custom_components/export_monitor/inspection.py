@@ -50,6 +50,7 @@ KINDS: Mapping[str, SourceKind] = {
     const.CONF_HOUSE_LOAD: SourceKind.POWER,
     const.CONF_FORECAST_TODAY: SourceKind.ENERGY_DAILY,
     const.CONF_FORECAST_TOMORROW: SourceKind.ENERGY_DAILY,
+    const.CONF_FORECAST_DAY_3: SourceKind.ENERGY_DAILY,
     const.CONF_FORECAST_REMAINING: SourceKind.ENERGY_DAILY,
 }
 WRONG_UNITS = frozenset(

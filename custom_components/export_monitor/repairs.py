@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.components.repairs import RepairsFlow
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResult
@@ -13,7 +13,13 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from . import const
-from .flow.answers import FORECAST_BASES, refused_entities, sign_contradicted
+from .flow.answers import (
+    FORECAST_BASES,
+    may_share,
+    refused_charge,
+    refused_entities,
+    sign_contradicted,
+)
 from .flow.schema import Refusal
 from .inputs.wiring import entity_ids
 from .inspection import ROLES, role_name
@@ -31,6 +37,8 @@ async def async_create_fix_flow(
 ) -> RepairsFlow:
     """Return the flow that mends one issue."""
     facts = {key: str(value) for key, value in (data or {}).items()}
+    if facts.get("notice"):
+        return ConfirmRepairFlow()
     if facts.get("new_id"):
         return AdoptNewName(facts)
     return ChooseAnother(facts)
@@ -123,6 +131,7 @@ def _refused(
     taken = {
         entity_id
         for other in ROLES
+        if not may_share(other, key)
         for entity_id in entity_ids(config, other)
         if entity_id != old_id
     }
@@ -143,6 +152,8 @@ def _refused_without(after: Mapping[str, object], key: str) -> str | None:
         return Refusal.REQUIRED
     if key == const.CONF_FALLBACK_STOP and preset_of(after).fallback_required:
         return Refusal.FALLBACK_REQUIRED
+    if key in refused_charge(after):
+        return Refusal.CHARGE_INCOMPLETE
     if key == const.CONF_RESERVE_SOC and after.get(const.CONF_OBSERVE_RESERVE):
         return Refusal.RESERVE_REQUIRED
     if key == const.CONF_FORECAST_TODAY and after.get(const.CONF_BASIS) in FORECAST_BASES:
