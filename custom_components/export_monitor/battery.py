@@ -67,13 +67,20 @@ class Battery:
 
     def fitted(self, settings: Settings) -> Settings:
         """Return the settings with what the battery's own numbers accept."""
-        step_min, (step_w, most_w) = self.duration_step_min, self.power_range_w
-        known = (settings.duration_step_min, settings.power_step_w, settings.most_power_w)
-        if known == (step_min, step_w or settings.power_step_w, most_w):
+        (step_w, most_w), step_min = self.power_range_w, self.duration_step_min()
+        charge_step_min = self.duration_step_min(Kind.CHARGE)
+        known = (
+            settings.duration_step_min,
+            settings.charge_duration_step_min,
+            settings.power_step_w,
+            settings.most_power_w,
+        )
+        if known == (step_min, charge_step_min, step_w or settings.power_step_w, most_w):
             return settings
         return replace(
             settings,
             duration_step_min=step_min,
+            charge_duration_step_min=charge_step_min,
             power_step_w=step_w or settings.power_step_w,
             most_power_w=most_w,
         )
@@ -90,10 +97,9 @@ class Battery:
         )
         return round(step, 3), round(most, 3)
 
-    @property
-    def duration_step_min(self) -> float:
+    def duration_step_min(self, mode: Kind = Kind.DISCHARGE) -> float:
         """Return the step (min) of the battery's own timer, the preset's while it is unknown."""
-        limits = self._limits(self.entity_id(WriteKind.DURATION))
+        limits = self._limits(self.entity_id(WriteKind.DURATION, mode))
         unit = (limits.unit or UnitOfTime.MINUTES) if limits is not None else ""
         if limits is None or limits.step <= 0 or unit not in DurationConverter.VALID_UNITS:
             return self._preset.duration_step_min

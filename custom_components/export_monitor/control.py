@@ -117,6 +117,7 @@ class Control:
         self._left = False
         self._shutting_down = False
         self._blinded = False
+        self._unheard = False
         self._records = Records(hass, storage, self._record)
         self._failsafe = Failsafe(hass, self._write_bare, time.monotonic)
 
@@ -367,10 +368,10 @@ class Control:
     def _stop_bare(self, event: MachineEvent) -> None:
         """Stop without the machine, and leave nobody waiting for its answer."""
         asked = isinstance(event, StopRequested)
+        if isinstance(event, StartRequested | StopRequested) and event.request_id is not None:
+            self._reply(Reply(event.request_id, Answer.UNPROVEN if asked else Answer.FAILED))
         if self.state.phase is Phase.IDLE and not asked:
             return
-        if isinstance(event, StopRequested) and event.request_id is not None:
-            self._reply(Reply(event.request_id, Answer.UNPROVEN))
         kind = self.state.kind
         if isinstance(event, StopRequested) and self.state.phase is Phase.IDLE:
             kind = event.kind if self._sources.wiring.charge_switch_id else Kind.DISCHARGE
@@ -385,16 +386,27 @@ class Control:
         self.state, commands = step(before, event)
         for command in commands:
             self._carry_out(command)
-            for witness in self._witnesses:
-                witness(command, before, self.state)
-        for witness in self._witnesses:
-            witness(None, before, self.state)
+            self._tell(command, before)
+        self._tell(None, before)
         self._sources.judge_steps(before, self.state)
         self._guard_while_needed()
         self._records.keep(before, self.state)
         if commands or before.phase is not self.state.phase:
             for listener in tuple(self._listeners):
-                listener()
+                self._safely(listener)
+
+    def _tell(self, command: Command | None, before: State) -> None:
+        for witness in tuple(self._witnesses):
+            self._safely(lambda hear=witness: hear(command, before, self.state))  # type: ignore[misc]
+
+    def _safely(self, tell: Callable[[], None]) -> None:
+        """Tell somebody; what fails there is no fault of the machine, and stops nothing."""
+        try:
+            tell()
+        except Exception:
+            if not self._unheard:
+                _LOGGER.exception("What the controller has done could not be told")
+            self._unheard = True
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -438,9 +450,9 @@ class Control:
     # --- Writes ---
 
     def _write(self, write: Write) -> None:
-        if write.stops:
-            for task in tuple(self._starts):  # what is being written must not arrive after the stop
-                task.cancel()
+        for older in tuple(self._starts):  # what nobody waits for must not arrive after this
+            if write.stops or older is not asyncio.current_task():
+                older.cancel()
         task = self._hass.async_create_background_task(
             self._write_and_answer(write), f"export_monitor {write.kind}"
         )

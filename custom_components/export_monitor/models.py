@@ -279,6 +279,7 @@ class Settings:
     hardware_lease_min: float = 30.0
     blind_limit_min: float = 15.0
     duration_step_min: float = 5.0
+    charge_duration_step_min: float = 5.0
     power_step_w: float = 100.0
     """What the battery's power can be set by."""
     most_power_w: float = 0.0
@@ -291,6 +292,11 @@ class Settings:
     dry_run: bool = False
     """Decide and record, start nothing; stops always act."""
     timezone: tzinfo = UTC
+
+    def lease_step_min(self, kind: Kind) -> float:
+        """Return the step (min) of the battery's own timer for a kind of session."""
+        charges = kind is Kind.CHARGE
+        return self.charge_duration_step_min if charges else self.duration_step_min
 
 
 @dataclass(frozen=True, slots=True)

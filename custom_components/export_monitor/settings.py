@@ -113,6 +113,7 @@ def settings_of(config: Mapping[str, object]) -> Settings:
         hardware_lease_min=option_number(config, const.CONF_HARDWARE_LEASE),
         blind_limit_min=option_number(config, const.CONF_BLIND_LIMIT),
         duration_step_min=preset.duration_step_min,
+        charge_duration_step_min=preset.duration_step_min,
         meter_step_kwh=preset.meter_step_kwh,
         daily_export_counter=bool(export_ids) and is_daily(export_ids[0]),
         daily_pv_counters=tuple(is_daily(entity_id) for entity_id in pv_ids),

@@ -487,3 +487,18 @@ async def test_a_record_that_cannot_be_written_keeps_the_battery_off(
     await house.advance(30, until=lambda: house.state.phase is Phase.IDLE)
     assert not house.discharging
     assert house.plant.elapsed_s < 150
+
+
+async def test_a_mode_that_nobody_named_is_not_written_over(build: Build) -> None:
+    house = build()
+    await house.set_up(wiring={const.CONF_CONFLICTING_MODES: []})
+    await house.advance(70)
+    house.charge()
+    await house.advance(20)
+    with pytest.raises(ServiceValidationError) as refused:
+        await house.call("start_discharge")
+    assert refused.value.translation_key == "refused_mode_conflict"
+    dispatch = WIRING[const.CONF_DISPATCH_START]
+    assert house.attributes("error_state")["entity_id"] == dispatch
+    assert not house.asked("set_value", "turn_on")
+    assert house.plant.truth().battery_w < 0

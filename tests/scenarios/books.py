@@ -8,7 +8,7 @@ from collections import deque
 from datetime import date
 
 from custom_components.export_monitor.engine.state import State
-from custom_components.export_monitor.models import Basis, EndReason, Session
+from custom_components.export_monitor.models import Basis, EndReason, Kind, Session
 
 from .look import Look
 from .schedule import (
@@ -193,7 +193,7 @@ class Books:
             self._verdict.violate(5, f"session {session.id} ended twice")
         self._ended.add(session.id)
         began = self._sessions.get(session.id)
-        if began is None or self._last is None:
+        if began is None or self._last is None or session.kind is Kind.CHARGE:
             return
         true = self._last.truth.exported_kwh - began
         self._judge_energy(session, true)

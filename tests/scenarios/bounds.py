@@ -44,6 +44,7 @@ LASTING = frozenset(
         ErrorState.CUTOFF_SET_FAILED,
         ErrorState.DURATION_SET_FAILED,
         ErrorState.START_FAILED,
+        ErrorState.CHARGE_START_FAILED,
         ErrorState.BATTERY_NOT_RESPONDING,
         ErrorState.OVER_EXPORT,
     }

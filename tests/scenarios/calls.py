@@ -11,10 +11,11 @@ from typing import Any
 
 from homeassistant.core import State as EntityState, split_entity_id
 
-from custom_components.export_monitor.battery import FULL_SOC, Battery
+from custom_components.export_monitor.battery import EMPTY_SOC, FULL_SOC, Battery
 from custom_components.export_monitor.engine.state import Write, WriteKind
 from custom_components.export_monitor.error_handler import CircuitBreaker, Expectation, Outcome
 from custom_components.export_monitor.inputs.sources import NumberLimits
+from custom_components.export_monitor.models import Kind
 from custom_components.export_monitor.settings import preset_of, retry_policy, switch_policy
 
 from .faults import Faults
@@ -82,7 +83,7 @@ class Calls:
 
     def carry_out(self, write: Write, wanted: Callable[[], bool]) -> Course:
         """Carry a write out as `Battery` does."""
-        entity_id = self.battery.entity_id(write.kind)
+        entity_id = self.battery.entity_id(write.kind, write.mode)
         match write.kind:
             case WriteKind.SWITCH_ON:
                 expect = Expectation(entity_id, state="on")
@@ -93,24 +94,27 @@ class Calls:
             case WriteKind.FALLBACK_STOP:
                 return self._bypassing("press", {"entity_id": entity_id}, None)
             case WriteKind.SMOTHER:
-                return self._smother()
+                return self._smother(write.mode)
             case _:
                 return self._number(write, wanted)
 
-    def _smother(self) -> Course:
+    def _smother(self, mode: Kind) -> Course:
         results: list[Result] = []
-        for kind, value in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, FULL_SOC)):
-            entity_id = self.battery.entity_id(kind)
-            if self._limits(entity_id) is None:
+        cutoff = EMPTY_SOC if mode is Kind.CHARGE else FULL_SOC
+        for kind, wanted in ((WriteKind.POWER, 0.0), (WriteKind.CUTOFF, cutoff)):
+            entity_id = self.battery.entity_id(kind, mode)
+            limits = self._limits(entity_id)
+            if limits is None:
                 results.append(Result(Outcome.UNAVAILABLE, entity_id))
                 continue
+            value = min(max(wanted, limits.minimum), limits.maximum)
             expect = Expectation(entity_id, number=value, tolerance=0.05)
             data = {"entity_id": entity_id, "value": value}
             results.append((yield from self._bypassing("set_value", data, expect)))
         return next((result for result in results if not result.ok), results[0])
 
     def _number(self, write: Write, wanted: Callable[[], bool]) -> Course:
-        entity_id = self.battery.entity_id(write.kind)
+        entity_id = self.battery.entity_id(write.kind, write.mode)
         limits = self._limits(entity_id)
         if limits is None:
             return Result(Outcome.UNAVAILABLE, entity_id)

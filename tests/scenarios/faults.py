@@ -11,7 +11,7 @@ from simulator.alphaess_home import number, switch
 from simulator.faults import Fault as PlantFault
 
 from .schedule import SENSOR_KINDS, SERVICE_KINDS, Fault, FaultKind
-from .stage import DISCHARGING, ENTITY_OF_ROLE, Gate, Stage, entity_of
+from .stage import DISCHARGING, Gate, Stage, entity_of, switch_of
 
 PLANT_FAULTS: Final = {
     FaultKind.LINK_DOWN: PlantFault.DROP,
@@ -67,7 +67,7 @@ class Faults:
         """Return the fault that a service call to an entity meets, None where it is well."""
         for fault in self.standing:
             if fault.kind in SERVICE_KINDS and (
-                fault.target == "all" or ENTITY_OF_ROLE[fault.target] == entity_id
+                fault.target == "all" or entity_of(self._stage.settings, fault.target) == entity_id
             ):
                 return fault
         return None
@@ -82,7 +82,7 @@ class Faults:
             return lambda: faults.off(plant_fault)
         match fault.kind:
             case FaultKind.USER_SWITCHES_OFF:
-                self._turn(DISCHARGING, "turn_off")
+                self._turn(switch_of(self._stage.settings), "turn_off")
             case FaultKind.USER_SWITCHES_ON:
                 self._turn(DISCHARGING, "turn_on")
             case FaultKind.OTHER_MODE:

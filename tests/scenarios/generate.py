@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 import random
 
-from custom_components.export_monitor.models import Basis
+from custom_components.export_monitor.models import Basis, Kind
 
 from .schedule import (
     SENSOR_KINDS,
@@ -58,6 +58,11 @@ DURATIONS = {
     FaultKind.RESTART: (5, 15, 40, 90, 360),
 }
 LIVELY = 0.3  # share of houses with a kettle and perhaps a site limit
+CHARGES = 0.15  # share of schedules with faults in which people charge
+BY_ENERGY = 0.6  # of those: how many end at an energy, the others after a time
+NEARLY_FULL = 0.1
+CHARGE_W = 3680.0  # as configured by default
+AFTERWARDS_S = 90
 MOST_LOAD_W = 500.0  # the inverter can give the target on top of it
 VALUES = {
     FaultKind.STOP_IGNORED: (0.0, 1.0, 2.0, 4.0),  # how many stops; 0: all but a full reset
@@ -105,8 +110,37 @@ def _settings(chance: random.Random) -> Settings:
 
 def generate(seed: int) -> Schedule:
     """Return the schedule of a seed."""
+    # Each of its own chance: what else a seed means stays as it is.
+    return _charging(seed, _lively(seed))
+
+
+def _charging(seed: int, schedule: Schedule) -> Schedule:
+    """Return the schedule of people who charge instead, for as long as they would have exported."""
+    chance = random.Random(f"{seed} charge")
+    if chance.random() >= CHARGES or not schedule.faults:
+        return schedule
+    seconds = schedule.length - AFTERWARDS_S - schedule.start_at
+    settings = replace(schedule.settings, kind=Kind.CHARGE, soc=chance.uniform(25.0, 85.0))
+    if chance.random() < NEARLY_FULL:
+        settings = replace(settings, soc=chance.uniform(97.5, 99.5))
+    by_energy = chance.random() < BY_ENERGY
+    minutes = None if by_energy else round(seconds / 60, 1)
+    faults = tuple(
+        replace(fault, target="export") if fault.kind is FaultKind.OTHER_MODE else fault
+        for fault in schedule.faults
+    )
+    return replace(
+        schedule,
+        settings=settings,
+        energy_kwh=round(CHARGE_W * seconds / KWH, 3) if by_energy else None,
+        duration_min=minutes,
+        faults=faults,
+    )
+
+
+def _lively(seed: int) -> Schedule:
+    """Return the schedule of a seed, in some houses with a kettle."""
     schedule = _still(seed)
-    # Of its own chance: what else a seed means stays as it is.
     chance = random.Random(f"{seed} kettle")
     if chance.random() >= LIVELY or schedule.settings.load_w > MOST_LOAD_W:
         return schedule
@@ -144,7 +178,7 @@ def _still(seed: int) -> Schedule:
         energy_kwh=round(headroom * 0.6, 2) if chance.random() < 0.1 else None,
         duration_min=round(wanted_s / 90, 1) if chance.random() < 0.1 else None,
         stop_at=stop_at,
-        length=expected_end + 90,
+        length=expected_end + AFTERWARDS_S,
     )
     number = _pick(chance, NUMBER_OF_FAULTS)
     if not number:  # page 4: a service takes 8 to 300 ms where nothing is wrong
@@ -169,7 +203,7 @@ def _whole(chance: random.Random, seed: int) -> Schedule:
     flow = min(settings.target_w, 5000.0 - settings.pv_w) + settings.pv_w - settings.load_w
     start_at = chance.randint(70, 95)
     end = round(start_at + headroom * KWH / flow)
-    return Schedule(seed=seed, settings=settings, start_at=start_at, length=end + 90)
+    return Schedule(seed=seed, settings=settings, start_at=start_at, length=end + AFTERWARDS_S)
 
 
 def _with_fault(chance: random.Random, schedule: Schedule, start: int, end: int) -> Schedule:

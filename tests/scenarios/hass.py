@@ -37,7 +37,7 @@ from .faults import Faults
 from .judge import Judge
 from .look import Look
 from .schedule import Fault, FaultKind, Schedule
-from .stage import DISCHARGING, Arrival, Stage, config_of
+from .stage import Arrival, Stage, config_of, switch_of
 
 UNSUPPORTED = frozenset({FaultKind.CLOCK_JUMP})
 SHUTDOWN_S = 18
@@ -135,10 +135,10 @@ class StagedHouse(House):
                 "duration_minutes": schedule.duration_min,
             }
             given = {name: value for name, value in limits.items() if value is not None}
-            self._forget(self.ask("start_discharge", **given))
+            self._forget(self.ask(f"start_{schedule.settings.kind}", **given))
         if second == schedule.stop_at:
             self.judge.stop_requested(second)
-            self._forget(self.ask("stop_discharge"))
+            self._forget(self.ask(f"stop_{schedule.settings.kind}"))
 
     @staticmethod
     def _forget(task: asyncio.Task[Any]) -> None:
@@ -238,7 +238,7 @@ class StagedHouse(House):
     @override
     async def _serve(self, call: ServiceCall) -> None:
         entity_id = str(call.data["entity_id"])
-        if call.service == "turn_on" and entity_id == DISCHARGING:
+        if call.service == "turn_on" and entity_id == switch_of(self.schedule.settings):
             self.judge.switched_on(self.hass.states.get, self.stage)
         fault = self.faults.of_service(entity_id)
         kind = None if fault is None else fault.kind

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from homeassistant.core import State as EntityState
 
 from custom_components.export_monitor.engine.state import Answer, Phase, Reply, State
-from custom_components.export_monitor.models import Basis, ErrorState, Session
+from custom_components.export_monitor.models import Basis, ErrorState, Kind, Session
 from simulator.settings import Truth
 
 from .books import Books
@@ -33,13 +33,15 @@ from .bounds import (
     shows_s,
 )
 from .look import Look
+from .purchase import Purchase
 from .schedule import COMMAND_KINDS, DOWN_KINDS, Fault, FaultKind, Schedule
-from .stage import OTHER_MODES, Stage, entity_of
+from .stage import Stage, entity_of, others_of
 from .verdict import Tally, Verdict, Violation
 
 EXPORTING_W = 50.0
 STEP_MIN = 5.0
 NEVER = -1000
+ALARMS = frozenset({ErrorState.STOP_FAILED, ErrorState.CHARGE_STOP_FAILED})
 REFUSALS = frozenset(
     {
         ErrorState.STALE_DATA,
@@ -59,7 +61,9 @@ class Judge:
         self.settings = schedule.settings
         self._verdict = Verdict()
         self._books = Books(schedule, self._verdict)
+        self._purchase = Purchase(schedule, self._verdict)
         self._faultless = not schedule.faults
+        self._charges = self.settings.kind is Kind.CHARGE
         self._standing: tuple[Fault, ...] = ()
         self._due_since: int | None = None
         self._ends_by: float | None = None
@@ -128,7 +132,7 @@ class Judge:
         if after.phase is Phase.ACTIVE:
             self.tally.reached_active = True
             self.tally.sessions += 1
-        if before.phase is Phase.ACTIVE:
+        if before.phase is Phase.ACTIVE and before.kind is Kind.DISCHARGE:
             self._books.decided()
         if after.phase is Phase.STOPPING:
             self.tally.stops_due += 1
@@ -140,7 +144,7 @@ class Judge:
 
     def raised(self, error: ErrorState) -> None:
         """Note an alarm or a lesser error."""
-        if error is ErrorState.STOP_FAILED:
+        if error in ALARMS:
             self.tally.alarms += 1
             self.tally.alarmed = True
         if self._faultless and error not in REFUSALS:
@@ -155,8 +159,8 @@ class Judge:
 
     def switched_on(self, state_of: Callable[[str], EntityState | None], stage: Stage) -> None:
         """Judge a switch-on by what the sensors show and by the modes that are really on."""
-        needed = ["soc", "export"]
-        if self.settings.basis is not Basis.FIXED:
+        needed = ["soc"] if self._charges else ["soc", "export"]
+        if self.settings.basis is not Basis.FIXED and not self._charges:
             needed.append("generation")
         for role in needed:
             state = state_of(entity_of(self.settings, role))
@@ -176,7 +180,7 @@ class Judge:
             silent_s = (stage.utc - newest).total_seconds()
             if silent_s > STALE_S:
                 self._verdict.violate(2, f"switched on after {silent_s:.0f} s without a report")
-        others = [mode for mode in OTHER_MODES if stage.mode_on(mode)]
+        others = [mode for mode in others_of(self.settings) if stage.mode_on(mode)]
         if others:
             self._verdict.violate(2, f"switched on over {others[0]}")
 
@@ -196,6 +200,7 @@ class Judge:
         """Judge one second."""
         self._verdict.second = look.second
         self._books.look(look)
+        self._purchase.look(look)
         self._note_faults(look.second)
         self._judge_lease(look)
         if look.alive:
@@ -258,7 +263,7 @@ class Judge:
         if self._stopping_since is None:
             self._stopping_since = look.second
         waited = look.second - self._stopping_since
-        if waited > ALARM_S and ErrorState.STOP_FAILED not in look.errors:
+        if waited > ALARM_S and ALARMS.isdisjoint(look.errors):
             self._verdict.violate(3, f"unproven for {waited} s and no alarm")
 
     def _judge_export(self, look: Look) -> None:
@@ -288,6 +293,8 @@ class Judge:
         elif look.phase is Phase.IDLE:
             if not self._ours(look.truth):
                 self._due_since = None
+        elif self._charges and look.session is not None and look.session.kind is Kind.DISCHARGE:
+            self._due_since = None  # somebody's own, adopted
         elif self._due_since is not None and look.second - self._due_since > UNHEARD_S:
             self._verdict.violate(1, f"a stop due at {self._due_since} s was not begun")
             self._due_since = None
@@ -346,7 +353,8 @@ class Judge:
         if self._standing or not self.schedule.faults:
             self._healthy_from = None
             return
-        well = look.healthy or (look.health == "Error" and look.errors <= LASTING)
+        lasting = LASTING | ALARMS if self._stops_slowly(look) else LASTING
+        well = look.healthy or (look.health == "Error" and look.errors <= lasting)
         if well and self._healthy_from is None and self._last_fault_until >= 0:
             self._healthy_from = look.second
             took = max(0, look.second - self._last_fault_until)
@@ -358,17 +366,27 @@ class Judge:
                 4, f"{look.health} {sorted(look.errors)} two minutes after all faults"
             )
 
+    def _stops_slowly(self, look: Look) -> bool:
+        """Whether a stop is late only by the time that services, reset and polls take here."""
+        since = self._stopping_since
+        slow_s = ALARM_S + self.settings.service_s + self.settings.reset_s
+        return since is not None and look.second - since <= slow_s
+
     def _all_over(self, look: Look) -> bool:
         return all(fault.until <= look.second for fault in self.schedule.faults)
 
     def _ours(self, truth: Truth) -> bool:
-        return truth.dispatch_active and truth.dispatch_power_w > 0 and not self._other_mode()
+        power = -truth.dispatch_power_w if self._charges else truth.dispatch_power_w
+        return truth.dispatch_active and power > 0 and not self._other_mode()
 
     def _other_mode(self) -> bool:
         return any(f.kind is FaultKind.OTHER_MODE for f in self._standing)
 
     def _exports(self, truth: Truth) -> bool:
-        return self._ours(truth) and truth.grid_w < -EXPORTING_W and truth.battery_w > EXPORTING_W
+        """Whether what was asked for goes on: into the grid, or in a charge out of it."""
+        way = -1 if self._charges else 1
+        flows = way * truth.grid_w < -EXPORTING_W and way * truth.battery_w > EXPORTING_W
+        return self._ours(truth) and flows
 
     def finish(self) -> None:
         """Judge what only the whole run tells."""

@@ -47,7 +47,7 @@ from .faults import Faults
 from .judge import Judge
 from .look import Look
 from .schedule import Fault, FaultKind, Schedule
-from .stage import DISCHARGING, Stage, config_of
+from .stage import Stage, config_of, switch_of
 from .table import Table, london
 
 SHUTDOWN_WAIT_S = 18
@@ -121,11 +121,15 @@ class Machine:
                     f"start-{schedule.seed}-{second}",
                     energy_kwh=schedule.energy_kwh,
                     duration_min=schedule.duration_min,
+                    kind=schedule.settings.kind,
                 )
             )
         if second == schedule.stop_at:
             self.judge.stop_requested(second)
-            self._take(StopRequested(self._observation(), EndReason.USER, f"stop-{second}"))
+            kind = schedule.settings.kind
+            self._take(
+                StopRequested(self._observation(), EndReason.USER, f"stop-{second}", kind=kind)
+            )
 
     @property
     def _guards(self) -> bool:
@@ -373,7 +377,7 @@ class Machine:
             self._drain()
 
     def _on_call(self, domain: str, service: str, entity_id: str) -> None:
-        if service == "turn_on" and entity_id == DISCHARGING:
+        if service == "turn_on" and entity_id == switch_of(self.schedule.settings):
             self.judge.switched_on(self.table.get, self.stage)
 
     # What is to be seen

@@ -1,4 +1,4 @@
-"""Twenty planted removals of single guards, each of which has to be found.
+"""Planted removals of single guards, twenty and three of a charge; each has to be found.
 
 A mutation is one line of a safety rule, made ineffective in a copy of the package. A short campaign
 looks for it first; where the harm is one that another guard prevents, the tests of the rule do.
@@ -39,7 +39,7 @@ REMOVALS = (
     Removal(
         "no alarm for a stop that is late",
         "engine/stop.py",
-        "if turn.now.mono - stopping.since.mono >= ALARM_AFTER_S and not stopping.alarmed:",
+        "if turn.now.mono - stopping.since.mono >= alarm_after and not stopping.alarmed:",
         "if turn.now.mono < 0:",
     ),
     Removal(
@@ -81,7 +81,7 @@ REMOVALS = (
     Removal(
         "an end from outside is not followed",
         "engine/guard.py",
-        "    if observation.readings.switch.on is not False:",
+        "    if readings.switch.on is not False:",
         "    if observation.now.mono > 0:",
     ),
     Removal(
@@ -93,8 +93,8 @@ REMOVALS = (
     Removal(
         "no renewal",
         "engine/guard.py",
-        "    if turn.now.mono < lease.renew_at:",
-        "    if turn.now.mono < lease.renew_at + 1e9:",
+        "too_long or turn.now.mono >= lease.renew_at",
+        "turn.now.mono < 0",
     ),
     Removal(
         "a lease of eight hours",
@@ -118,7 +118,7 @@ REMOVALS = (
     Removal(
         "a start over another mode",
         "engine/accounting.py",
-        "    if readings.conflicts:\n        return Blocker.MODE_CONFLICT\n",
+        "    if other_mode_on(readings, Kind.DISCHARGE):\n        return Blocker.MODE_CONFLICT\n",
         "",
     ),
     Removal(
@@ -130,13 +130,13 @@ REMOVALS = (
     Removal(
         "no second look at activation",
         "engine/start.py",
-        "if kind is WriteKind.SWITCH_ON and (decision is None or decision.blocker is not None):",
-        "if kind is WriteKind.SWITCH_ON and decision is None:",
+        "        reason = _changed_mind(turn.state)",
+        "        reason = None",
     ),
     Removal(
         "a discharge that nobody asked for is left alone",
         "engine/session.py",
-        "            _look_for_unbidden(turn, observation, decision)",
+        "            look_for_unbidden(turn, observation, decision)",
         "            pass",
     ),
     Removal(
@@ -156,6 +156,24 @@ REMOVALS = (
         "engine/accounting.py",
         "    if not all(entry.seen for entry in sums):",
         "    if not sums:",
+    ),
+    Removal(
+        "a charge beyond its energy",
+        "engine/charge.py",
+        "    if limit is not None and session.charged_kwh + during_stop >= limit:",
+        "    if limit is not None and session.charged_kwh < 0:",
+    ),
+    Removal(
+        "a charge beyond its time",
+        "engine/charge.py",
+        "        or time_is_up(turn, observation, session)\n",
+        "",
+    ),
+    Removal(
+        "a charge beside a discharge",
+        "engine/charge.py",
+        "    if observation.readings.switch.on:\n        return EndReason.EXTERNAL\n",
+        "",
     ),
 )
 

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from custom_components.export_monitor.models import Basis
+from custom_components.export_monitor.models import Basis, Kind
 
 ZONE = ZoneInfo("Europe/London")
 RECOVERY_S = 135  # Healthy within two minutes after the last fault, and some looks beyond
@@ -89,6 +89,8 @@ class Settings:
     """A house as it is and as it is configured. Powers W, energies kWh, SOC %, times s or min."""
 
     begin: datetime = datetime(2026, 6, 21, 21, tzinfo=ZONE)
+    kind: Kind = Kind.DISCHARGE
+    """What people here ask for; the controls of a charge are configured where it is one."""
     soc: float = 80.0
     capacity_kwh: float = 10.0
     load_w: float = 500.0
@@ -127,7 +129,7 @@ class Schedule:
     seed: int = 0
     settings: Settings = Settings()
     start_at: int = 75
-    """First request for a discharge; repeated while nothing runs."""
+    """First request for a session; repeated while nothing runs."""
     start_tries: int = 3
     retry_s: int = 45
     energy_kwh: float | None = None
@@ -148,7 +150,7 @@ class Schedule:
 
 
 def _source(value: object) -> str:
-    if isinstance(value, FaultKind | Basis):
+    if isinstance(value, FaultKind | Basis | Kind):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, datetime):
         return f'datetime.fromisoformat("{value.replace(tzinfo=None)}").replace(tzinfo=ZONE)'

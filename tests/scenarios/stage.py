@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from custom_components.export_monitor import const
-from custom_components.export_monitor.models import Basis
+from custom_components.export_monitor.models import Basis, Kind
 from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
 from simulator.home_sensors import Polling
 from simulator.home_states import EntityState
@@ -24,7 +24,8 @@ FEED_IN_TODAY: Final = f"{PREFIX}today_s_energy_feed_to_grid_meter"
 PV_TODAY: Final = f"{PREFIX}today_s_energy_from_pv"
 FORECAST_TODAY: Final = "sensor.solcast_pv_forecast_forecast_today"
 DISCHARGING: Final = switch("discharging")
-OTHER_MODES: Final = (switch("charging"), switch("export"))
+CHARGING: Final = switch("charging")
+OTHER_MODES: Final = (CHARGING, switch("export"))
 ENTITY_OF_ROLE: Final = {
     "soc": f"{PREFIX}soc_battery",
     "export": FEED_IN_TODAY,
@@ -39,6 +40,12 @@ ENTITY_OF_ROLE: Final = {
     "duration": number("discharging", "duration"),
     "cutoff": number("discharging", "cutoff_soc"),
     "fallback": RESET_FULL,
+}
+ENTITY_OF_CHARGE: Final = {
+    "switch": CHARGING,
+    "power": number("charging", "power"),
+    "duration": number("charging", "duration"),
+    "cutoff": number("charging", "cutoff_soc"),
 }
 LIFETIME: Final = {
     "export": f"{PREFIX}total_energy_feed_to_grid_meter",
@@ -287,10 +294,23 @@ class Gate:
 
 
 def entity_of(settings: Settings, role: str) -> str:
-    """Return the entity that a role is wired to."""
+    """Return the entity that a role is wired to; of the controls those of its people's kind."""
+    if settings.kind is Kind.CHARGE and role in ENTITY_OF_CHARGE:
+        return ENTITY_OF_CHARGE[role]
     if settings.lifetime_counters and role in LIFETIME:
         return LIFETIME[role]
     return ENTITY_OF_ROLE[role]
+
+
+def switch_of(settings: Settings) -> str:
+    """Return the switch of what people here ask for."""
+    return entity_of(settings, "switch")
+
+
+def others_of(settings: Settings) -> tuple[str, ...]:
+    """Return the modes that what people here ask for must never be started over."""
+    modes = (DISCHARGING, *OTHER_MODES)
+    return tuple(mode for mode in modes if mode != switch_of(settings))
 
 
 def config_of(settings: Settings) -> dict[str, Any]:
@@ -301,7 +321,14 @@ def config_of(settings: Settings) -> dict[str, Any]:
         if role not in settings.absent
     }
     forecast = settings.basis is Basis.FORECAST
+    charge = {
+        const.CONF_CHARGE_SWITCH: ENTITY_OF_CHARGE["switch"],
+        const.CONF_CHARGE_POWER: ENTITY_OF_CHARGE["power"],
+        const.CONF_CHARGE_DURATION: ENTITY_OF_CHARGE["duration"],
+        const.CONF_CHARGE_CUTOFF: ENTITY_OF_CHARGE["cutoff"],
+    }
     return {
+        **(charge if settings.kind is Kind.CHARGE else {}),
         const.CONF_PRESET: "alphaess",
         const.CONF_DISCHARGE_SWITCH: DISCHARGING,
         const.CONF_DISCHARGE_POWER: ENTITY_OF_ROLE["power"],

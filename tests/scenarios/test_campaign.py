@@ -2,8 +2,11 @@
 
 import pytest
 
+from custom_components.export_monitor.models import Kind
+
 from .campaign import play
 from .generate import generate
+from .planted import PACKAGE, REMOVALS, ROOT, Removal
 from .report import LEAST_REACHING_ACTIVE, Summary
 from .schedule import Fault, FaultKind, Schedule
 from .shrink import shrink
@@ -34,6 +37,16 @@ def test_a_schedule_says_itself_in_python() -> None:
     for seed in range(40):
         schedule = generate(seed)
         assert eval(schedule.source(), names) == schedule  # noqa: S307
+
+
+@pytest.mark.parametrize("removal", REMOVALS, ids=lambda removal: removal.name)
+def test_what_is_to_be_removed_is_there(removal: Removal) -> None:
+    assert (ROOT / PACKAGE / removal.module).read_text().count(removal.old) == 1
+
+
+def test_people_charge_in_some_schedules() -> None:
+    asked = [generate(seed).settings.kind for seed in range(200)]
+    assert 0.05 < asked.count(Kind.CHARGE) / len(asked) < 0.2
 
 
 def test_a_failing_schedule_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,6 +234,21 @@ SCHEDULES = {
         ),
         length=349,
     ),
+    # 4: the counter that did not move was right, and had nothing to show that it would.
+    "a grid sensor that stands still at the end of a session": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 6, 22, 0, 2, tzinfo=ZONE),
+            lifetime_counters=True,
+            contract_kwh=0.09,
+            margin_kwh=0.0,
+            target_w=4000.0,
+            lease_min=10.0,
+        ),
+        start_at=86,
+        start_tries=1,
+        faults=(Fault(FaultKind.SENSOR_FROZEN, at=100, duration=98, target="grid", value=0.05),),
+        length=261,
+    ),
 }
 
 

@@ -78,6 +78,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     grid = watts(readings.grid_power)
     if commanded_w > 0 and _silent(readings.grid_power, now):
         grid = None
+    meter = meter.seen(grid, now.mono)
     if grid is not None and not meter.distrusted and not blind(meter, readings, settings):
         flow = Flow(max(0.0, -grid), measured=True)
     else:

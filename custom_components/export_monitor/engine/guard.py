@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from ..models import Decision, EndReason, ErrorState, Observation, Origin, Session
-from .accounting import blind, exceeded, watts
+from ..models import Decision, EndReason, ErrorState, Kind, Observation, Origin, Session
+from .accounting import blind, exceeded, watts, worst_flow
+from .headroom import duration_minutes
 from .metering import JOULES_PER_KWH
 from .modes import switch_of
 from .power import moderate, told_at_least
@@ -21,6 +22,7 @@ DISARMED_AFTER_S = 15.0
 CUTOFF_BAND = 1.0
 CLIPPING_SHARE = 0.9
 SOC_LOST_AFTER_S = 15.0
+LAST_RENEWAL_S = 60.0  # time for three attempts, with their pauses
 
 
 def guard(turn: Turn, observation: Observation, decision: Decision) -> None:
@@ -195,17 +197,25 @@ def _renew(turn: Turn, observation: Observation, decision: Decision) -> None:
     lease, session = turn.state.lease, turn.state.session
     if lease is None or session is None or lease.renewal is not None:
         return
-    step = observation.settings.duration_step_min
+    step = observation.settings.lease_step_min(session.kind)
     minutes = lease_minutes(observation, decision, session.power_w, session.kind)
     # A power written meanwhile armed the whole time anew, and less headroom is left for it.
     too_long = lease.rearmed is not None and minutes < lease.minutes
-    if turn.state.modulation.busy(turn.now.mono) or not (
-        too_long or turn.now.mono >= lease.renew_at
-    ):
+    due = turn.now.mono >= lease.renew_at and not _outlasts(turn, lease, observation, decision)
+    if turn.state.modulation.busy(turn.now.mono) or not (too_long or due):
         return
     if minutes == lease.minutes:  # writing the same number arms nothing
         minutes = minutes - step if minutes > step else minutes + step
     turn.renew(lease, minutes)
+
+
+def _outlasts(turn: Turn, lease: Lease, observation: Observation, decision: Decision) -> bool:
+    """Whether the lease lasts for the headroom as it is: a new one would be longer by steps."""
+    session, left_s = turn.state.session, lease.expires_at - turn.now.mono
+    if session is None or session.kind is Kind.CHARGE or left_s < LAST_RENEWAL_S:
+        return False
+    flow = worst_flow(observation.readings, observation.settings, session.power_w)
+    return duration_minutes(decision.headroom, flow) * 60 <= left_s
 
 
 def renewed(turn: Turn, event: Answered) -> None:

@@ -25,6 +25,7 @@ FROZEN_STEPS = 2
 FROZEN_TICKS = 3
 RESTS_AFTER_S = 120.0  # a meter's tick, and another until a poll has shown it
 FROZEN_AFTER_S = 120.0  # three ticks of a meter that ticks every 60 s, however often it is read
+ACQUITTED_S = 90.0  # the last export has shown by then, or will as an ordinary step
 JOULES_PER_KWH = 3_600_000.0
 
 
@@ -231,6 +232,8 @@ class ExportMeter:
     overdue_reports: int = 0
     """Reports without a step since that export passed what the counter can hide."""
     overdue_since: float | None = None
+    resting_since: float | None = None
+    """Since when nothing is seen to flow out (monotonic s)."""
     flow: Flow | None = None
     at: float | None = None
     """Monotonic time of the last observation (s)."""
@@ -324,6 +327,21 @@ class ExportMeter:
             flowed_in_all=self.flowed_in_all + energy,
             since_step=self.since_step + (energy if measured and watts > RESTING_W else 0.0),
         )
+
+    def seen(self, grid_w: float | None, mono: float) -> "ExportMeter":
+        """Return the meter after a look at the grid sensor (W, import), None where it is silent.
+
+        A counter called frozen is acquitted once it may rest: what the sensor showed before may
+        have been its own fault, and one that does not have to move can never show that it would.
+        What has flowed stays counted.
+        """
+        if self.deliberate or grid_w is None or grid_w < -RESTING_W:
+            return self if self.resting_since is None else replace(self, resting_since=None)
+        if self.resting_since is None:
+            return replace(self, resting_since=mono)
+        if self.overdue_since is None or mono - self.resting_since < ACQUITTED_S:
+            return self
+        return replace(self, since_step=0.0, overdue_reports=0, overdue_since=None)
 
     def report(
         self,

@@ -25,6 +25,12 @@ def other_modes_known(readings: Readings, kind: Kind) -> bool:
     return readings.modes_known and (opposite is None or opposite.on is not None)
 
 
+def dispatched(readings: Readings) -> bool:
+    """Whether the battery says that it is under orders, whoever gave them."""
+    dispatch = readings.dispatch_start
+    return dispatch is not None and dispatch.usable and dispatch.value != 0
+
+
 def charge_blocker(observation: Observation, target_soc: float = FULL_SOC) -> Blocker | None:
     """Return the first reason against a charge up to `target_soc` (%).
 

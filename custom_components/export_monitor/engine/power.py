@@ -145,9 +145,12 @@ def _usual(turn: Turn, *, forced: bool = False) -> bool:
 def _may_raise(turn: Turn, observation: Observation, seen: float | None) -> bool:
     """Whether more is no risk: export is counted, and the battery is there to give it.
 
-    One that does nothing would be told ever more, and give it all at once when it wakes.
+    One that does nothing would be told ever more, and give it all at once when it wakes. And where
+    a grid sensor is silent, the sun may export on top what it was just seen to.
     """
     readings = observation.readings
+    if seen is None and readings.grid_power is not None:
+        return False
     dispatch = watts(readings.dispatch_start)
     heard = watts(readings.battery_power) is not None or (dispatch is not None and dispatch != 0)
     return turn.state.watch.blind is None and (heard or seen is None or seen > 0)

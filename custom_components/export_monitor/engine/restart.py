@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..models import EndReason, ErrorState, Instant, Kind, Origin, Session
 from .metering import JOULES_PER_KWH, ExportMeter
-from .start import WRITE_ERRORS
+from .start import WRITE_ERRORS, ends_at
 from .state import Lease, Modulation, Phase, State, Stopping, Watch
 from .stop import COOLDOWN_S, STOP_ERRORS
 
@@ -41,7 +41,6 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     if lease is not None:
         rearmed = None if lease.rearmed is None else _moved(lease.rearmed, now)
         lease = replace(lease, armed=_moved(lease.armed, now), renewal=None, rearmed=rearmed)
-    ends = None if state.session is None else state.session.last_moment
     return replace(
         state,
         phase=phase,
@@ -56,7 +55,7 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         modulation=Modulation(),
         watch=Watch(),
         faults=(state.faults & LASTING) | alarms,
-        ends_at=None if ends is None else now.mono + (ends - now.utc).total_seconds(),
+        ends_at=None if state.session is None else ends_at(state.session, now),
         cooldown_until=_cooling_until(state, now),
         unbidden=0,
         unbidden_at=None,
@@ -85,6 +84,7 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
         flow=None,
         overdue_reports=0,
         overdue_since=None,
+        resting_since=None,
         told_at=None,
         clock=state.meter.clock.resumed(now),
     )

@@ -25,11 +25,11 @@ from .accounting import (
 from .charge import charged, guard_charge, guard_charge_activation
 from .guard import guard, guard_activation, renewed, since
 from .metering import ExportMeter, Flow
-from .modes import other_mode_on
+from .modes import dispatched, other_mode_on
 from .period import local_day
 from .power import moderated
 from .rolling import followed, rolls
-from .start import begin_start, continue_start, guard_start
+from .start import begin_start, continue_start, ends_at, guard_start
 from .state import (
     Answered,
     Command,
@@ -104,7 +104,7 @@ def _revise(turn: Turn, event: Revised) -> None:
     going = turn.state.phase in (Phase.STARTING, Phase.ACTIVE)
     if session is not None and going and session.origin is Origin.AUTOMATIC:
         session = replace(session, energy_limit_kwh=event.energy_kwh, window_end=event.until)
-        turn.state = replace(turn.state, session=session)
+        turn.state = replace(turn.state, session=session, ends_at=ends_at(session, turn.now))
 
 
 def _note(turn: Turn, note: str | None) -> None:
@@ -215,7 +215,8 @@ def _conditions(turn: Turn, observation: Observation, decision: Decision) -> Non
         turn.raise_error(ErrorState.STALE_DATA)
     if readings.soc.usable:
         turn.clear_error(ErrorState.SOC_READ_FAILED)
-    if not other_mode_on(readings, Kind.DISCHARGE):
+    unnamed = state.phase is Phase.IDLE and dispatched(readings)
+    if not unnamed and not other_mode_on(readings, Kind.DISCHARGE):
         turn.clear_error(ErrorState.MODE_CONFLICT)
 
 

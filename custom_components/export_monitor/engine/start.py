@@ -10,6 +10,7 @@ from ..models import (
     Decision,
     EndReason,
     ErrorState,
+    Instant,
     Kind,
     Observation,
     Origin,
@@ -19,7 +20,7 @@ from ..models import (
 from .accounting import worst_flow
 from .headroom import duration_minutes
 from .hysteresis import reluctance
-from .modes import FULL_SOC, charge_blocker, switch_of
+from .modes import FULL_SOC, charge_blocker, dispatched, switch_of
 from .pace import first_power
 from .state import (
     Answer,
@@ -93,7 +94,8 @@ def _with_state(
         return Blocker.STOP_IN_PROGRESS
     if state.phase is not Phase.IDLE or switch_of(readings, kind).on:
         return Blocker.ALREADY_RUNNING
-    return None
+    # Armed by nothing that we can name: still somebody's, and not to be written over.
+    return Blocker.MODE_CONFLICT if dispatched(readings) else None
 
 
 def _blocker(turn: Turn, event: StartRequested, decision: Decision) -> Blocker | None:
@@ -148,7 +150,6 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
         kind=event.kind,
         window_end=event.until,
     )
-    last = session.last_moment
     todo = (
         (WriteKind.CUTOFF, cutoff),
         (WriteKind.DURATION, minutes),
@@ -161,13 +162,19 @@ def begin_start(turn: Turn, event: StartRequested, decision: Decision) -> None:
         stopping=None,
         unbidden=0,
         modulation=Modulation(),
-        ends_at=None if last is None else turn.now.mono + (last - turn.now.utc).total_seconds(),
+        ends_at=ends_at(session, turn.now),
     )
     number = turn.write(WriteKind.POWER, first)
     turn.state = replace(
         turn.state,
         starting=Starting(event.request_id, turn.now, todo, number, minutes),
     )
+
+
+def ends_at(session: Session, now: Instant) -> float | None:
+    """Return the monotonic time (s) at which a session ends as asked for, None where it is open."""
+    last = session.last_moment
+    return None if last is None else now.mono + (last - now.utc).total_seconds()
 
 
 def lease_minutes(
@@ -182,7 +189,7 @@ def lease_minutes(
     if kind is Kind.DISCHARGE:
         worst = worst_flow(observation.readings, settings, power_w)
         minutes = min(minutes, duration_minutes(decision.headroom, worst))
-    step = settings.duration_step_min
+    step = settings.lease_step_min(kind)
     return max(step, floor(minutes / step) * step)
 
 

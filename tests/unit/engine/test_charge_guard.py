@@ -244,6 +244,14 @@ def test_its_lease_is_renewed_by_changed_values() -> None:
     assert world.armed
 
 
+def test_its_timer_may_move_in_steps_of_its_own() -> None:
+    settings = replace(SETTINGS, charge_duration_step_min=15.0, battery_capacity_kwh=100.0)
+    world = World(soc=21.0, settings=settings).charging()
+    world.run(2400)
+    values = [write.value for _, write in world.writes(WriteKind.DURATION)]
+    assert values[:3] == [30.0, 15.0, 30.0]  # a number rounded to the one before arms nothing
+
+
 def test_headroom_does_not_shorten_its_lease() -> None:
     world = World(**LOW, settings=replace(SETTINGS, fixed_limit_kwh=0.0)).charging()
     assert world.writes(WriteKind.DURATION)[0][1].value == 30.0

@@ -297,6 +297,26 @@ def test_a_counter_that_rests_while_kilowatts_leave_is_frozen() -> None:
     assert _resting(3000.0, 1).frozen(0.01)
 
 
+def test_a_counter_called_frozen_is_acquitted_when_nothing_has_flowed_for_a_while() -> None:
+    frozen = _resting(3000.0, 1)
+    meter = frozen.seen(200.0, 1000.0).seen(200.0, 1089.0)
+    assert meter.frozen(0.01)
+    meter = meter.seen(200.0, 1090.0)
+    assert not meter.frozen(0.01)
+    assert meter.counted == frozen.counted  # what has flowed stays counted
+
+
+@pytest.mark.parametrize("grid_w", [None, -3000.0])
+def test_a_grid_that_is_silent_or_takes_something_acquits_nobody(grid_w: float | None) -> None:
+    meter = _resting(3000.0, 1).seen(200.0, 1000.0).seen(grid_w, 1080.0).seen(200.0, 1095.0)
+    assert meter.frozen(0.01)
+
+
+def test_in_a_session_a_frozen_counter_stays_frozen() -> None:
+    meter = _resting(3000.0, 1).during(session=True).seen(200.0, 1000.0).seen(200.0, 1200.0)
+    assert meter.frozen(0.01)
+
+
 def test_a_meter_between_two_ticks_is_not_yet_frozen() -> None:
     meter = ExportMeter().report(1.0, NOON, TODAY, daily=True, meter_step=0.01)
     meter = meter.flowed(Flow(5000.0, measured=True), 0.0, TODAY)

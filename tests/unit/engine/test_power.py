@@ -166,6 +166,15 @@ def test_a_grid_sensor_that_falls_silent_leaves_the_target() -> None:
     assert world.power_w == 3000.0
 
 
+def test_a_grid_sensor_that_falls_silent_raises_nothing() -> None:
+    settings = replace(PLENTY, site_export_limit_w=3200.0)
+    world = _house(settings, pv_w=1500.0, load_w=400.0).discharging().run(30)
+    assert world.export_w == pytest.approx(3000.0, abs=100)
+    world.silent |= {"grid", "pv"}
+    world.run(60)
+    assert world.export_w <= 3200.0
+
+
 # --- The site's limit ---
 
 
