@@ -1,0 +1,35 @@
+"""The record of what was exported and of what it was allowed: pure, like the engine.
+
+`book` folds looks, sessions, refusals and breaches into days; `report` and `page` show them;
+`advice` says which margin would have been enough. Energies kWh, powers W, times aware UTC.
+"""
+
+from .advice import Advice, advise
+from .book import Book, Look, breached, ended, refused, take
+from .breaches import Cause
+from .days import Breach, Correction, Day, Refusal, SessionLine, Why
+from .report import Kept, figures, kept, lately, summary, table
+
+__all__ = [
+    "Advice",
+    "Book",
+    "Breach",
+    "Cause",
+    "Correction",
+    "Day",
+    "Kept",
+    "Look",
+    "Refusal",
+    "SessionLine",
+    "Why",
+    "advise",
+    "breached",
+    "ended",
+    "figures",
+    "kept",
+    "lately",
+    "refused",
+    "summary",
+    "table",
+    "take",
+]
