@@ -20,12 +20,12 @@ from homeassistant.core import (
 )
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
-from homeassistant.helpers.translation import async_get_cached_translations
 
 from . import const
-from .error_handler import SensorValidation, SourceKind
+from .error_handler import SensorValidation
 from .flow.answers import refused_entities
-from .flow.schema import BATTERY, FORECAST, SENSORS, Refusal, Role
+from .flow.schema import KINDS, Refusal, Role
+from .flow.words import ROLES, role_name
 from .inputs.states import HassStates
 from .inputs.wiring import entity_ids
 from .settings import merged, preset_of
@@ -36,23 +36,6 @@ LOOK_EVERY = timedelta(seconds=60)
 SETTLED_S = 300.0
 NOTIFY = "notify"
 AUTOMATION = "automation"
-STEPS = {"battery": BATTERY, "sensors": SENSORS, "forecast": FORECAST}
-ROLES: Mapping[str, Role] = {role.key: role for roles in STEPS.values() for role in roles}
-# What the sources take is more than the forms offer: what works is no fault.
-KINDS: Mapping[str, SourceKind] = {
-    const.CONF_SOC: SourceKind.SOC,
-    const.CONF_RESERVE_SOC: SourceKind.SOC,
-    const.CONF_EXPORT_ENERGY: SourceKind.ENERGY_TOTAL,
-    const.CONF_PV_ENERGY: SourceKind.ENERGY_TOTAL,
-    const.CONF_GRID_POWER: SourceKind.POWER,
-    const.CONF_BATTERY_POWER: SourceKind.POWER,
-    const.CONF_PV_POWER: SourceKind.POWER,
-    const.CONF_HOUSE_LOAD: SourceKind.POWER,
-    const.CONF_FORECAST_TODAY: SourceKind.ENERGY_DAILY,
-    const.CONF_FORECAST_TOMORROW: SourceKind.ENERGY_DAILY,
-    const.CONF_FORECAST_DAY_3: SourceKind.ENERGY_DAILY,
-    const.CONF_FORECAST_REMAINING: SourceKind.ENERGY_DAILY,
-}
 WRONG_UNITS = frozenset(
     {Refusal.UNIT_POWER, Refusal.UNIT_ENERGY, Refusal.UNIT_SOC, Refusal.UNIT_DURATION}
 )
@@ -96,16 +79,6 @@ class Fault:
     def issue_id(self, entry_id: str) -> str:
         """Return the id of its repair issue."""
         return f"{self.kind}_{entry_id}_{self.entity_id or self.role}"
-
-
-def role_name(hass: HomeAssistant, key: str) -> str:
-    """Return what the forms call a role, in the language of this Home Assistant."""
-    steps = (f"config.step.{name}" for name, roles in STEPS.items() if ROLES.get(key) in roles)
-    step = next(steps, "options.step.alerts")
-    flow = step.partition(".")[0]
-    texts = async_get_cached_translations(hass, hass.config.language, flow, const.DOMAIN)
-    name = texts.get(f"component.{const.DOMAIN}.{step}.data.{key}", key)
-    return re.sub(r"\s*\([^)]*\)$", "", name)  # without "(optional)"
 
 
 @callback

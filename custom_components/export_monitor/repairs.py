@@ -21,8 +21,8 @@ from .flow.answers import (
     sign_contradicted,
 )
 from .flow.schema import Refusal
+from .flow.words import ROLES, role_name
 from .inputs.wiring import entity_ids
-from .inspection import ROLES, role_name
 from .settings import merged, preset_of
 
 CONF_ENTITY = "entity"
@@ -200,8 +200,9 @@ def rewire(hass: HomeAssistant, entry: ConfigEntry, key: str, old_id: str, new_i
     else:
         kept_in.pop(key, None)
     moved = key == const.CONF_DISCHARGE_SWITCH and entry.unique_id is not None
+    heard = entry.state is ConfigEntryState.LOADED  # asked before: the listener may be quick
     hass.config_entries.async_update_entry(
         entry, data=data, options=options, unique_id=new_id if moved else entry.unique_id
     )
-    if entry.state is not ConfigEntryState.LOADED:  # then nobody listens
+    if not heard:
         hass.config_entries.async_schedule_reload(entry.entry_id)

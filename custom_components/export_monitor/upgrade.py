@@ -17,10 +17,11 @@ from homeassistant.helpers import (
 from homeassistant.helpers.start import async_at_started
 
 from . import const
-from .flow.answers import may_share, proposals, refused_entities
+from .flow.answers import may_share, refused_entities
+from .flow.finding import proposals
 from .flow.schema import BATTERY, FORECAST, SENSORS, Role
+from .flow.words import role_name
 from .inputs.wiring import entity_ids
-from .inspection import role_name
 from .presets import ALPHAESS, Preset
 from .settings import merged, option_number, preset_of
 
@@ -164,7 +165,8 @@ def _found(
         # 1.x wrote to the package's duration helper whatever the battery's other controls were.
         named = role.key == const.CONF_DISCHARGE_DURATION
         preset = ALPHAESS if named else preset_of(config)
-        proposed = proposals(hass, preset, (role,))
+        own = entity_ids(config, const.CONF_DISCHARGE_SWITCH)
+        proposed = proposals(hass, preset, (role,), near=own)
         shared = {
             each for key in config if may_share(key, role.key) for each in entity_ids(config, key)
         }

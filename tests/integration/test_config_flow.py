@@ -8,17 +8,26 @@ from unittest.mock import patch
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant, ServiceCall
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+import voluptuous as vol
 
 from custom_components.export_monitor import async_setup_entry, const
 from custom_components.export_monitor.coordinator import ExportMonitorConfigEntry
+from custom_components.export_monitor.flow.forms import (
+    alerts_schema,
+    limits_schema,
+    number_fields,
+    planning_schema,
+    sensors_schema,
+)
 from custom_components.export_monitor.flow.schema import LIMITS, TIMING, Refusal
 from tests.conftest import Home
+from tests.integration.forms import field_keys, nested, reply_to, shown
 
 SWITCH = "input_boolean.alphaess_helper_force_discharging"
 CHARGING = "input_boolean.alphaess_helper_force_charging"
@@ -33,6 +42,8 @@ LIFETIME_EXPORT = "sensor.alphaess_total_energy_feed_to_grid_meter"
 DAILY_EXPORT = "sensor.alphaess_today_s_energy_feed_to_grid_meter"
 DAILY_PV = "sensor.alphaess_today_s_energy_from_pv"
 PHONE = "notify.mobile_app_phone"
+NO_REPORT: Answers = {const.CONF_DAILY_REPORT: False, const.CONF_DAILY_REPORT_TIME: "08:00"}
+SIGN = {const.CONF_BATTERY_POWER_SIGN: const.SIGN_DISCHARGE_POSITIVE}
 
 LIMIT_ANSWERS: Answers = {
     const.CONF_BASIS: "forecast",
@@ -64,17 +75,6 @@ def unloaded() -> Iterator[None]:
         yield
 
 
-def shown(result: ConfigFlowResult) -> Answers:
-    """Return what a form is filled with."""
-    schema = result["data_schema"]
-    assert schema is not None
-    filled = {}
-    for marker in schema.schema:
-        if marker.description and "suggested_value" in marker.description:
-            filled[marker.schema] = marker.description["suggested_value"]
-    return filled
-
-
 def preselected_kind(result: ConfigFlowResult) -> str:
     schema = result["data_schema"]
     assert schema is not None
@@ -88,7 +88,9 @@ async def begin(hass: HomeAssistant) -> ConfigFlowResult:
 async def answer(
     hass: HomeAssistant, result: ConfigFlowResult, answers: Mapping[str, Any]
 ) -> ConfigFlowResult:
-    return await hass.config_entries.flow.async_configure(result["flow_id"], dict(answers))
+    """Answer a form; the live values that come after the last of the wiring are right."""
+    result = await reply_to(hass, result, answers)
+    return await reply_to(hass, result, {}) if result.get("step_id") == "check" else result
 
 
 async def reach(hass: HomeAssistant, home: Home, step: str) -> ConfigFlowResult:
@@ -164,7 +166,7 @@ async def test_an_alphaess_is_found_and_needs_nothing_but_confirming(
     result = await answer(hass, result, {const.CONF_PRESET: "alphaess"})
     assert shown(result) == home.battery
     result = await answer(hass, result, shown(result))
-    assert shown(result) == home.sensors
+    assert shown(result) == home.sensors | SIGN
     result = await answer(hass, result, shown(result))
     assert shown(result) == home.forecast
     result = await answer(hass, result, shown(result))
@@ -206,7 +208,7 @@ async def test_another_battery_is_wired_by_hand_with_the_required_roles_only(
         const.CONF_CONFLICTING_MODES: [],
     }
     result = await answer(hass, result, controls)
-    assert shown(result) == {}
+    assert shown(result) == SIGN
     required = {
         key: home.sensors[key]
         for key in (const.CONF_SOC, const.CONF_EXPORT_ENERGY, const.CONF_PV_ENERGY)
@@ -422,13 +424,11 @@ async def test_a_wrong_answer_is_refused_on_its_field_kept_and_can_be_mended(
 
 def _in_form_order(result: ConfigFlowResult, answers: Answers) -> Answers:
     """Sort by the form's fields; a setting without an answer has its default."""
-    schema = result["data_schema"]
-    assert schema is not None
     defaults = {
         const.CONF_BATTERY_POWER_SIGN: const.SIGN_DISCHARGE_POSITIVE,
         const.CONF_OBSERVE_RESERVE: False,
     }
-    keys = [marker.schema for marker in schema.schema]
+    keys = field_keys(result)
     typed = {key: value for key, value in defaults.items() if key in keys} | answers
     numbers = {each.key for each in (*LIMITS, *TIMING)}
     return {
@@ -495,7 +495,31 @@ async def test_an_absent_entitys_unit_is_still_judged_where_it_is_known(
     )
     result = await reach(hass, home, "sensors")
     result = await answer(hass, result, home.sensors | {const.CONF_GRID_POWER: "sensor.away"})
-    assert result["errors"] == {const.CONF_GRID_POWER: Refusal.UNIT_POWER}
+    assert result["errors"] == dict.fromkeys(("powers", const.CONF_GRID_POWER), Refusal.UNIT_POWER)
+
+
+async def test_a_section_with_a_refusal_says_so_itself_and_is_open(
+    hass: HomeAssistant, home: Home
+) -> None:
+    result = await reach(hass, home, "sensors")
+    assert collapsed(result) == {"powers": False, "reserve": True}
+    result = await answer(hass, result, home.sensors | {const.CONF_OBSERVE_RESERVE: True})
+    assert result["errors"] == dict.fromkeys(
+        ("reserve", const.CONF_RESERVE_SOC), Refusal.RESERVE_REQUIRED
+    )
+    assert collapsed(result) == {"powers": False, "reserve": False}
+    result = await answer(hass, result, home.sensors)
+    assert result["step_id"] == "forecast"
+
+
+def collapsed(result: ConfigFlowResult) -> dict[str, bool]:
+    schema = result["data_schema"]
+    assert schema is not None
+    return {
+        str(marker): value.options["collapsed"]
+        for marker, value in schema.schema.items()
+        if isinstance(value, section)
+    }
 
 
 @pytest.mark.usefixtures("unloaded")
@@ -540,16 +564,16 @@ async def test_the_button_says_next_until_the_last_form(hass: HomeAssistant, hom
     assert result["last_step"] is True, "a refusal changes nothing about it"
 
 
-async def test_the_forecast_is_the_last_form_of_reconfiguring(
+async def test_the_live_values_are_the_last_form_of_reconfiguring(
     hass: HomeAssistant, home: Home
 ) -> None:
     result = await entry_of(home, options=LIMIT_ANSWERS).start_reconfigure_flow(hass)
-    for answers in (home.battery, home.sensors):
+    for answers in (home.battery, home.sensors, home.forecast):
         assert result["last_step"] is False
-        result = await answer(hass, result, answers)
+        result = await reply_to(hass, result, answers)
     for _ in range(2):
-        assert (result["step_id"], result["last_step"]) == ("forecast", True)
-        result = await answer(hass, result, {})
+        assert (result["step_id"], result["last_step"]) == ("check", True)
+        result = await reply_to(hass, result, {"verdict": "again"})
 
 
 # The first day of a lifetime counter
@@ -792,7 +816,9 @@ async def options(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> Con
 async def choose(
     hass: HomeAssistant, result: ConfigFlowResult, answers: Answers
 ) -> ConfigFlowResult:
-    return await hass.config_entries.options.async_configure(result["flow_id"], answers)
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], nested(result, answers)
+    )
 
 
 async def test_limits_are_changed_without_a_reload(hass: HomeAssistant, home: Home) -> None:
@@ -895,6 +921,17 @@ async def test_a_basis_is_changed_at_once_where_the_whole_day_was_seen(
     await hass.async_block_till_done()
 
 
+def test_every_option_has_a_field() -> None:
+    forms = (
+        limits_schema(),
+        planning_schema(),
+        vol.Schema(number_fields(TIMING)),
+        alerts_schema([]),
+        sensors_schema(),
+    )
+    assert {str(marker) for form in forms for marker in form.schema} >= set(const.DEFAULTS)
+
+
 # Who is told
 
 
@@ -905,7 +942,7 @@ async def nobody(call: ServiceCall) -> None:
 def offered_targets(result: ConfigFlowResult) -> dict[str, str]:
     schema = result["data_schema"]
     assert schema is not None
-    [selector] = schema.schema.values()
+    selector = schema.schema[const.CONF_NOTIFY_TARGETS]
     return {each["value"]: each["label"] for each in selector.config["options"]}
 
 
@@ -935,16 +972,16 @@ async def test_targets_are_stored_each_once_shown_again_and_taken_away(
     entry = entry_of(home, options=LIMIT_ANSWERS)
     result = await options(hass, entry, "alerts")
     assert offered_targets(result) == {}
-    assert shown(result) == {}
+    assert shown(result) == NO_REPORT
     typed = {const.CONF_NOTIFY_TARGETS: [PHONE, f" {PHONE} ", "notify.group"]}
     result = await choose(hass, result, typed)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     stored = {const.CONF_NOTIFY_TARGETS: [PHONE, "notify.group"]}
-    assert entry.options == LIMIT_ANSWERS | stored
+    assert entry.options == LIMIT_ANSWERS | NO_REPORT | stored
     result = await options(hass, entry, "alerts")
-    assert shown(result) == stored
+    assert shown(result) == NO_REPORT | stored
     await choose(hass, result, {})
-    assert entry.options == LIMIT_ANSWERS | {const.CONF_NOTIFY_TARGETS: []}
+    assert entry.options == LIMIT_ANSWERS | NO_REPORT | {const.CONF_NOTIFY_TARGETS: []}
 
 
 @pytest.mark.usefixtures("unloaded")
@@ -961,7 +998,7 @@ async def test_what_can_tell_nobody_is_refused_kept_and_can_be_mended(
     typed = {const.CONF_NOTIFY_TARGETS: [PHONE, wrong]}
     result = await choose(hass, result, typed)
     assert result["errors"] == {const.CONF_NOTIFY_TARGETS: Refusal.NOT_A_NOTIFY_TARGET}
-    assert shown(result) == typed
+    assert shown(result) == NO_REPORT | typed
     result = await choose(hass, result, {const.CONF_NOTIFY_TARGETS: [PHONE]})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -1003,10 +1040,19 @@ async def test_the_flow_can_be_walked_through_the_http_api(
         home.battery,
         home.sensors,
         home.forecast,
+        {"verdict": "right"},
         LIMIT_ANSWERS,
     ):
-        assert {field["name"] for field in result["data_schema"]} >= set(answers)
-        reply = await client.post(f"{path}/{result['flow_id']}", json=answers)
+        sent: Answers = {}
+        for field in result["data_schema"]:
+            inside = {each["name"] for each in field.get("schema", ())}
+            names = inside & set(answers) if inside else {field["name"]} & set(answers)
+            part = {name: answers[name] for name in names}
+            sent |= {field["name"]: part} if inside else part
+        assert {
+            key for each in sent for key in (sent[each] if isinstance(sent[each], dict) else [each])
+        } == set(answers)
+        reply = await client.post(f"{path}/{result['flow_id']}", json=sent)
         result = await reply.json()
     assert result["type"] == "create_entry"
 

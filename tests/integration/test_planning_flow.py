@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.export_monitor import const
 from custom_components.export_monitor.flow.schema import PLANNING, Number, Refusal
 from tests.conftest import Home
+from tests.integration.forms import errors_of, field_keys, nested, reply_to, shown
 
 CARBON = "sensor.carbon_intensity_uk"
 EXPORT_TODAY = "event.octopus_energy_electricity_22l0_12_export_current_day_rates"
@@ -101,17 +102,9 @@ async def planning(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlowRes
 async def choose(
     hass: HomeAssistant, result: ConfigFlowResult, answers: Answers
 ) -> ConfigFlowResult:
-    return await hass.config_entries.options.async_configure(result["flow_id"], answers)
-
-
-def shown(result: ConfigFlowResult) -> Answers:
-    schema = result["data_schema"]
-    assert schema is not None
-    return {
-        marker.schema: marker.description["suggested_value"]
-        for marker in schema.schema
-        if marker.description and "suggested_value" in marker.description
-    }
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], nested(result, answers)
+    )
 
 
 # What is shown and stored
@@ -197,12 +190,12 @@ async def test_a_figure_out_of_its_range_is_refused_kept_and_can_be_mended(
     result = await planning(hass, entry_of(house))
     for wrong in (field.low - 1, field.high + 1):
         result = await choose(hass, result, ANSWERS | {field.key: wrong})
-        assert result["errors"] == {field.key: Refusal.OUT_OF_RANGE}
+        assert errors_of(result) == {field.key: Refusal.OUT_OF_RANGE}
         assert shown(result)[field.key] == wrong
     missing = {key: value for key, value in ANSWERS.items() if key != field.key}
     result = await choose(hass, result, missing)
     if field.required:
-        assert result["errors"] == {field.key: Refusal.REQUIRED}
+        assert errors_of(result) == {field.key: Refusal.REQUIRED}
         result = await choose(hass, result, ANSWERS)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -213,7 +206,7 @@ async def test_planning_by_price_needs_the_price_of_export_even_while_nothing_is
     result = await planning(hass, entry_of(house))
     by_price = NOTHING | {const.CONF_OBJECTIVE: "price"}
     result = await choose(hass, result, by_price)
-    assert result["errors"] == {const.CONF_EXPORT_PRICE: Refusal.PRICE_REQUIRED}
+    assert errors_of(result) == {const.CONF_EXPORT_PRICE: Refusal.PRICE_REQUIRED}
     assert shown(result)[const.CONF_OBJECTIVE] == "price"
     result = await choose(hass, result, by_price | {const.CONF_EXPORT_PRICE: 0.15})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -225,9 +218,9 @@ async def test_planning_charges_by_price_needs_the_price_of_import_too(
     result = await planning(hass, entry_of(house))
     by_price = NOTHING | {const.CONF_OBJECTIVE: "price", const.CONF_PLAN_CHARGE: True}
     result = await choose(hass, result, by_price)
-    assert result["errors"] == dict.fromkeys(FIXED, Refusal.PRICE_REQUIRED)
+    assert errors_of(result) == dict.fromkeys(FIXED, Refusal.PRICE_REQUIRED)
     result = await choose(hass, result, by_price | {const.CONF_EXPORT_PRICE: 0})
-    assert result["errors"] == {const.CONF_IMPORT_PRICE: Refusal.PRICE_REQUIRED}, "0 is a price"
+    assert errors_of(result) == {const.CONF_IMPORT_PRICE: Refusal.PRICE_REQUIRED}, "0 is a price"
     result = await choose(hass, result, by_price | FIXED)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -259,7 +252,7 @@ async def test_an_entity_must_tell_the_prices_of_the_coming_hours(
     by_price = ANSWERS | {const.CONF_OBJECTIVE: "price", const.CONF_IMPORT_PRICE: 0.28}
     result = await choose(hass, await planning(hass, entry), by_price)
     if refused:
-        assert result["errors"] == {const.CONF_EXPORT_PRICE: Refusal.PRICE_WITHOUT_SLOTS}
+        assert errors_of(result) == {const.CONF_EXPORT_PRICE: Refusal.PRICE_WITHOUT_SLOTS}
         result = await choose(hass, result, by_price | FIXED)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -274,7 +267,7 @@ async def test_planning_by_carbon_needs_its_entity_as_soon_as_something_is_plann
         const.CONF_PLAN_CHARGE,
     ):
         result = await choose(hass, await planning(hass, entry), NOTHING | {key: True})
-        assert result["errors"] == {const.CONF_OBJECTIVE: Refusal.CARBON_REQUIRED}, key
+        assert errors_of(result) == {const.CONF_OBJECTIVE: Refusal.CARBON_REQUIRED}, key
     result = await choose(hass, await planning(hass, entry), NOTHING)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -288,7 +281,7 @@ async def test_the_present_level_alone_is_nothing_to_plan_with(
     house.show(CARBON, state)
     result = await choose(hass, await planning(hass, entry_of(house)), ANSWERS)
     if refused:
-        assert result["errors"] == {const.CONF_OBJECTIVE: Refusal.CARBON_WITHOUT_SLOTS}
+        assert errors_of(result) == {const.CONF_OBJECTIVE: Refusal.CARBON_WITHOUT_SLOTS}
         result = await choose(hass, result, ANSWERS | {const.CONF_OBJECTIVE: "price"} | FIXED)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -301,7 +294,7 @@ async def test_charging_by_itself_needs_all_charge_controls(
     half = {key: CHARGE[key] for key in list(CHARGE)[:3]}
     for wiring in ({}, half):
         result = await choose(hass, await planning(hass, entry_of(house, **wiring)), wanted)
-        assert result["errors"] == {const.CONF_AUTO_CHARGE: Refusal.CHARGE_CONTROL_REQUIRED}
+        assert errors_of(result) == {const.CONF_AUTO_CHARGE: Refusal.CHARGE_CONTROL_REQUIRED}
     result = await choose(hass, await planning(hass, entry_of(house, **CHARGE)), wanted)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
@@ -319,7 +312,7 @@ async def test_the_last_24_hours_are_chosen_with_a_basis_that_knows_them(
     answers = {key: value for key, value in shown(result).items() if value is not None}
     answers |= {const.CONF_PERIOD: "rolling_24h"}
     result = await choose(hass, result, answers)
-    assert result["errors"] == {const.CONF_PERIOD: Refusal.ROLLING_BASIS}
+    assert errors_of(result) == {const.CONF_PERIOD: Refusal.ROLLING_BASIS}
     assert shown(result)[const.CONF_PERIOD] == "rolling_24h"
     result = await choose(hass, result, answers | {const.CONF_BASIS: "generated"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -339,7 +332,7 @@ async def wired_until(hass: HomeAssistant, home: Home, step: str) -> ConfigFlowR
     ):
         if step == known:
             break
-        result = await flow.async_configure(result["flow_id"], answers)
+        result = await reply_to(hass, result, answers)
     assert result["step_id"] == step
     return result
 
@@ -351,7 +344,7 @@ async def test_charge_controls_are_proposed_where_all_are_there(
     proposed = shown(result)
     assert proposed == with_charge.battery | CHARGE
     assert CHARGE[const.CONF_CHARGE_SWITCH] in proposed[const.CONF_CONFLICTING_MODES]
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], proposed)
+    result = await reply_to(hass, result, proposed)
     assert result["step_id"] == "sensors", "one switch may be both"
 
 
@@ -378,8 +371,8 @@ async def test_one_market_entity_may_tell_both_prices_and_the_day_after_may_be_n
         const.CONF_EXPORT_PRICES: [NORD_POOL_HACS],
         const.CONF_IMPORT_PRICES: [NORD_POOL_HACS],
     }
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], proposed | both)
-    assert result["step_id"] == "limits"
+    result = await reply_to(hass, result, proposed | both)
+    assert result["step_id"] == "check"
 
 
 async def test_nord_pool_is_offered_where_it_is_set_up_and_kept_when_reconfiguring(
@@ -390,22 +383,23 @@ async def test_nord_pool_is_offered_where_it_is_set_up_and_kept_when_reconfiguri
     async def forecast_form() -> ConfigFlowResult:
         result = await entry.start_reconfigure_flow(hass)
         for answers in (house.battery, house.sensors):
-            result = await hass.config_entries.flow.async_configure(result["flow_id"], answers)
+            result = await reply_to(hass, result, answers)
         return result
 
     result = await forecast_form()
-    schema = result["data_schema"]
-    assert schema is not None
-    assert const.CONF_NORD_POOL not in schema.schema, "there is none to choose"
+    assert const.CONF_NORD_POOL not in field_keys(result), "there is none to choose"
     MockConfigEntry(domain="nordpool", entry_id=POOL).add_to_hass(hass)
     result = await forecast_form()
     chosen = {**house.forecast, const.CONF_NORD_POOL: POOL}
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], chosen)
+    result = await reply_to(hass, result, chosen)
+    assert result["step_id"] == "check"
+    result = await reply_to(hass, result, {})
     assert result["reason"] == "reconfigure_successful"
     await hass.async_block_till_done()
     assert entry.data[const.CONF_NORD_POOL] == POOL
     result = await forecast_form()
     assert shown(result)[const.CONF_NORD_POOL] == POOL
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], house.forecast)
+    result = await reply_to(hass, result, house.forecast)
+    await reply_to(hass, result, {})
     await hass.async_block_till_done()
     assert const.CONF_NORD_POOL not in entry.data, "left empty it is taken away"

@@ -55,6 +55,7 @@ async def _answer(house: House, flow: Any, **answers: object) -> Any:  # noqa: A
     flows = house.hass.data["repairs"]["flow_manager"]
     result = await flows.async_configure(flow["flow_id"], answers)
     await house.settle()
+    await house.hass.async_block_till_done()  # a reload that is under way, on a busy machine
     return result
 
 

@@ -1,11 +1,10 @@
-"""What is proposed for the forms, and why an answer is refused.
+"""Why an answer is refused, and what goes with what.
 
 Refusals are keys of translations (`Refusal`). This room looks at states as `sources` does, but at
 candidates: entities that are no source of any entry yet.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-import re
 
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant, split_entity_id, valid_entity_id
@@ -20,12 +19,13 @@ from ..inputs.rates import carbon_document, carbon_rates, price_rates
 from ..inputs.wiring import charge_switch_of, entity_ids, is_daily
 from ..models import Basis, PeriodKind
 from ..planning import Objective
-from ..presets import FORECASTS, Preset
 from ..settings import option_flag, option_number
+from .finding import of_cloud
 from .schema import (
     CHARGE,
     CUTOFF_NUMBER,
     DURATION_NUMBER,
+    LIMITS,
     POWER_NUMBER,
     POWER_UNITS,
     SHARED,
@@ -37,7 +37,6 @@ from .schema import (
     watts,
 )
 
-CLOUD_PLATFORM = "alphaess"  # the cloud integration; the Modbus package has no platform of its own
 SIGN_TELLS_W = 300.0  # below that, losses and the moments between two readings speak as well
 DISCHARGES = (const.CONF_PLAN_DISCHARGE, const.CONF_AUTO_DISCHARGE)
 CHARGES = (const.CONF_PLAN_CHARGE, const.CONF_AUTO_CHARGE)
@@ -52,36 +51,22 @@ type Answers = Mapping[str, object]
 type Errors = dict[str, str]
 
 
-def proposals(hass: HomeAssistant, preset: Preset, roles: Iterable[Role]) -> dict[str, object]:
-    """Return what a preset's patterns find for roles among the entities there are."""
-    known = _candidates(hass)
-    patterns = {**FORECASTS, **preset.patterns}
-    found: dict[str, object] = {}
-    for role in roles:
-        matches = [
-            [entity_id for entity_id in known if re.fullmatch(pattern, entity_id)]
-            for pattern in patterns.get(role.key, ())
-        ]
-        if role.key == const.CONF_CONFLICTING_MODES:
-            chosen = sorted({entity_id for each in matches for entity_id in each})
-        else:
-            chosen = next((each for each in matches if each), [])
-        if chosen:
-            found[role.key] = chosen if role.multiple else chosen[0]
-    return found
+def chosen_limits(answers: Answers) -> dict[str, object]:
+    """Return the limits of a form; an optional one left empty is none."""
+    chosen = {key: answers[key] for key in (const.CONF_BASIS, const.CONF_PERIOD)}
+    return chosen | figures(LIMITS, answers)
 
 
-def _candidates(hass: HomeAssistant) -> list[str]:
-    """Return all entities but disabled ones and those of the cloud integration."""
-    registry = er.async_get(hass)
-    live = {e.entity_id for e in registry.entities.values() if e.disabled_by is None}
-    known = live | set(hass.states.async_entity_ids())
-    return sorted(entity_id for entity_id in known if not _of_cloud(registry, entity_id))
+def figures(numbers: Iterable[Number], answers: Answers) -> dict[str, object]:
+    """Return the settings of a form, the default where one was left empty."""
+    return {each.key: answers.get(each.key, const.DEFAULTS.get(each.key)) for each in numbers}
 
 
-def _of_cloud(registry: er.EntityRegistry, entity_id: str) -> bool:
-    entry = registry.async_get(entity_id)
-    return entry is not None and entry.platform == CLOUD_PLATFORM
+def limit_errors(hass: HomeAssistant, config: Answers, answers: Answers) -> Errors:
+    """Return what is wrong with a form's limits, alone and together with the entry's wiring."""
+    return refused_numbers(LIMITS, answers) or refused_limits(
+        hass, {**config, **chosen_limits(answers)}
+    )
 
 
 def refused_entities(
@@ -125,7 +110,7 @@ def _refused(hass: HomeAssistant, role: Role, entity_id: str) -> Refusal | None:
         return Refusal.DISABLED
     if entry is None and hass.states.get(entity_id) is None:
         return Refusal.NOT_FOUND
-    if _of_cloud(registry, entity_id):
+    if of_cloud(registry, entity_id):
         return Refusal.ALPHAESS_CLOUD
     if name.endswith("_apexcharts"):
         return Refusal.APEXCHARTS

@@ -4,8 +4,12 @@ Only labels and kinds of input are said to the frontend. What an entity must be,
 a number, are judged by `answers`: a selector refuses in English sentences of a schema.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
 
+from homeassistant.config_entries import ConfigFlow, ConfigFlowResult, OptionsFlow
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
     ConfigEntrySelector,
@@ -35,12 +39,85 @@ from .schema import (
     PLANNING,
     PLANNING_SWITCHES,
     PLANNING_TIMES,
+    SECTIONS,
     SENSORS,
     Number,
     Role,
+    Section,
 )
 
 CONF_NAME = "name"
+CONF_VERDICT = "verdict"
+
+
+class Verdict(StrEnum):
+    """What to do after looking at the live values; but for the first two, a step to go back to."""
+
+    RIGHT = "right"
+    AGAIN = "again"
+    BATTERY = "battery"
+    SENSORS = "sensors"
+    FORECAST = "forecast"
+
+
+def show_form(  # noqa: PLR0913 - what a form is made of
+    flow: ConfigFlow | OptionsFlow,
+    step_id: str,
+    schema: vol.Schema,
+    shown: Mapping[str, object],
+    errors: Mapping[str, str] | None = None,
+    *,
+    last: bool = False,
+    words: Mapping[str, str] | None = None,
+) -> ConfigFlowResult:
+    """Show a form, filled with what is proposed or was typed; the button tells the last one.
+
+    `words` fill the placeholders of its texts. Sections come and go here: see `flat`.
+    """
+    parts = SECTIONS.get(step_id, ())
+    nested: dict[str, object] = {**shown}
+    told = dict(errors or {})
+    for part in parts:
+        nested[part.key] = {key: shown[key] for key in part.fields if key in shown}
+        wrong = [told[key] for key in part.fields if key in told]
+        if wrong:  # within a section the frontend shows no field's error
+            told.setdefault(part.key, wrong[0])
+    filled = flow.add_suggested_values_to_schema(
+        _sectioned(schema, parts, told),  # type: ignore[arg-type]  # the newest end aliases it
+        nested,
+    )
+    return flow.async_show_form(
+        step_id=step_id,
+        data_schema=filled,
+        errors=told,
+        description_placeholders=words,
+        last_step=last,
+    )
+
+
+def _sectioned(
+    schema: vol.Schema, parts: Iterable[Section], errors: Mapping[str, str]
+) -> vol.Schema:
+    """Return a form with its fields in sections; one with an error is open."""
+    fields = {str(marker): (marker, value) for marker, value in schema.schema.items()}
+    sections: dict[vol.Marker, object] = {}
+    for part in parts:
+        own = dict(fields.pop(key) for key in part.fields if key in fields)
+        collapsed = part.collapsed and part.key not in errors
+        # Without a default: the frontend would show that instead of what the fields suggest.
+        sections[vol.Required(part.key)] = section(
+            vol.Schema(own),  # type: ignore[arg-type]  # the newest end aliases voluptuous
+            {"collapsed": collapsed},
+        )
+    return vol.Schema({**dict(fields.values()), **sections})
+
+
+def flat(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form's answers without its sections; no field's own value is a mapping."""
+    found: dict[str, Any] = {}
+    for key, value in answers.items():
+        found |= value if isinstance(value, Mapping) else {key: value}
+    return found
 
 
 def entity_fields(roles: Iterable[Role]) -> dict[vol.Marker, object]:
@@ -67,12 +144,12 @@ def number_fields(numbers: Iterable[Number]) -> dict[vol.Marker, object]:
     }
 
 
-def _choice(key: str, options: Iterable[str]) -> SelectSelector:
+def _choice(
+    key: str, options: Iterable[str], mode: SelectSelectorMode = SelectSelectorMode.DROPDOWN
+) -> SelectSelector:
     """Return a choice whose options are translated under its key."""
     return SelectSelector(
-        SelectSelectorConfig(
-            options=list(options), translation_key=key, mode=SelectSelectorMode.DROPDOWN
-        )
+        SelectSelectorConfig(options=list(options), translation_key=key, mode=mode)
     )
 
 
@@ -134,6 +211,12 @@ def planning_schema() -> vol.Schema:
     return vol.Schema({**fields, **number_fields(PLANNING)})
 
 
+def check_schema() -> vol.Schema:
+    """Return the question below the live values."""
+    choice = _choice("verdict", Verdict, SelectSelectorMode.LIST)
+    return vol.Schema({vol.Required(CONF_VERDICT, default=Verdict.RIGHT): choice})
+
+
 def alerts_schema(targets: Iterable[SelectOptionDict]) -> vol.Schema:
     """Return the form of who is told; a phone that is not there just now can be typed."""
     choice = SelectSelector(
@@ -144,4 +227,10 @@ def alerts_schema(targets: Iterable[SelectOptionDict]) -> vol.Schema:
             mode=SelectSelectorMode.DROPDOWN,
         )
     )
-    return vol.Schema({vol.Optional(const.CONF_NOTIFY_TARGETS): choice})
+    return vol.Schema(
+        {
+            vol.Optional(const.CONF_NOTIFY_TARGETS): choice,
+            _defaulted(const.CONF_DAILY_REPORT): BooleanSelector(),
+            _defaulted(const.CONF_DAILY_REPORT_TIME): TimeSelector(),
+        }
+    )

@@ -1,6 +1,6 @@
 """What the forms ask for, as tables: which entities and which figures, and what they must be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -9,6 +9,7 @@ from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower, UnitOfTim
 from homeassistant.util.unit_conversion import DurationConverter, PowerConverter
 
 from .. import const
+from ..error_handler import SourceKind
 from ..inputs.formats import as_moment, as_number
 
 
@@ -89,6 +90,15 @@ class Role:
     kind: Kind
     required: bool = False
     multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a form under a heading of its own; collapsed, what few need is out of the way."""
+
+    key: str
+    fields: tuple[str, ...]
+    collapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +206,21 @@ FORECAST = (
     Role(const.CONF_EXPORT_PRICES, RATES, multiple=True),
     Role(const.CONF_IMPORT_PRICES, RATES, multiple=True),
 )
+# What the sources take is more than the forms offer: what works is no fault.
+KINDS: Mapping[str, SourceKind] = {
+    const.CONF_SOC: SourceKind.SOC,
+    const.CONF_RESERVE_SOC: SourceKind.SOC,
+    const.CONF_EXPORT_ENERGY: SourceKind.ENERGY_TOTAL,
+    const.CONF_PV_ENERGY: SourceKind.ENERGY_TOTAL,
+    const.CONF_GRID_POWER: SourceKind.POWER,
+    const.CONF_BATTERY_POWER: SourceKind.POWER,
+    const.CONF_PV_POWER: SourceKind.POWER,
+    const.CONF_HOUSE_LOAD: SourceKind.POWER,
+    const.CONF_FORECAST_TODAY: SourceKind.ENERGY_DAILY,
+    const.CONF_FORECAST_TOMORROW: SourceKind.ENERGY_DAILY,
+    const.CONF_FORECAST_DAY_3: SourceKind.ENERGY_DAILY,
+    const.CONF_FORECAST_REMAINING: SourceKind.ENERGY_DAILY,
+}
 # Two roles that one entity may have: a market has one price for both directions, and forced
 # charging, which a discharge must not override, is what a charge is started with.
 SHARED = frozenset(
@@ -264,4 +289,52 @@ FIRST_SETTINGS = {
     const.CONF_TARGET_EXPORT: 0.0,
     const.CONF_MIN_SOC: 25.0,
     const.CONF_SAFETY_MARGIN: 1.0,
+}
+# By step. What an entry cannot do without stands above them.
+SECTIONS: Mapping[str, tuple[Section, ...]] = {
+    "battery": (
+        Section("charge", tuple(role.key for role in CHARGE), collapsed=True),
+        Section("modes", (const.CONF_CONFLICTING_MODES,)),
+    ),
+    "sensors": (
+        Section(
+            "powers",
+            (
+                const.CONF_GRID_POWER,
+                const.CONF_BATTERY_POWER,
+                const.CONF_BATTERY_POWER_SIGN,
+                const.CONF_PV_POWER,
+                const.CONF_HOUSE_LOAD,
+                const.CONF_DISPATCH_START,
+            ),
+        ),
+        Section("reserve", (const.CONF_RESERVE_SOC, const.CONF_OBSERVE_RESERVE), collapsed=True),
+    ),
+    "forecast": (
+        Section(
+            "worth",
+            (
+                const.CONF_CARBON,
+                const.CONF_EXPORT_PRICES,
+                const.CONF_IMPORT_PRICES,
+                const.CONF_NORD_POOL,
+            ),
+        ),
+    ),
+    "limits": (
+        Section(
+            "house",
+            (
+                const.CONF_SITE_EXPORT_LIMIT,
+                const.CONF_INVERTER_LIMIT,
+                const.CONF_PV_PEAK,
+                const.CONF_BATTERY_CAPACITY,
+                const.CONF_HOUSE_LOAD_DAY,
+            ),
+        ),
+    ),
+    "planning": (
+        Section("windows", PLANNING_TIMES),
+        Section("figures", tuple(each.key for each in PLANNING), collapsed=True),
+    ),
 }
