@@ -10,9 +10,14 @@ from custom_components.export_monitor import const
 from custom_components.export_monitor.alerts import NOTICES
 from custom_components.export_monitor.binary_sensor import BINARY_SENSORS
 from custom_components.export_monitor.button import BUTTONS
+from custom_components.export_monitor.compliance_sensors import COMPLIANCE_SENSORS, Verdict
 from custom_components.export_monitor.coordinator import DischargeStatus, SystemHealth
+from custom_components.export_monitor.ledger import Cause, Why
 from custom_components.export_monitor.models import Basis, Blocker, EndReason, ErrorState
 from custom_components.export_monitor.number import NUMBERS
+from custom_components.export_monitor.outlook import NoPlan
+from custom_components.export_monitor.plan_sensors import PLAN_SENSORS
+from custom_components.export_monitor.planning.execution import Fate
 from custom_components.export_monitor.sensor import (
     HEALTH_SENSORS,
     SENSORS,
@@ -22,12 +27,35 @@ from custom_components.export_monitor.sensor import (
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 WORDS = set(re.findall(r"\w+", REFERENCE)) | set(re.findall(r"`([^`]+)`", REFERENCE))
-ENTITIES = (*HEALTH_SENSORS, STALENESS, STATISTICS, *SENSORS, *BINARY_SENSORS, *NUMBERS, *BUTTONS)
+ENTITIES = (
+    *HEALTH_SENSORS,
+    STALENESS,
+    STATISTICS,
+    *SENSORS,
+    *PLAN_SENSORS,
+    *COMPLIANCE_SENSORS,
+    *BINARY_SENSORS,
+    *NUMBERS,
+    *BUTTONS,
+)
 OPTIONS = sorted(set(const.DEFAULTS) - {const.CONF_OBSERVE_RESERVE, const.CONF_BATTERY_POWER_SIGN})
 
 
 @pytest.mark.parametrize(
-    "states", [ErrorState, Blocker, EndReason, Basis, SystemHealth, DischargeStatus]
+    "states",
+    [
+        ErrorState,
+        Blocker,
+        EndReason,
+        Basis,
+        SystemHealth,
+        DischargeStatus,
+        Fate,
+        NoPlan,
+        Verdict,
+        Cause,
+        Why,
+    ],
 )
 def test_every_state_is_in_the_reference(states: type[StrEnum]) -> None:
     assert [state for state in states if state.value not in WORDS] == []

@@ -14,18 +14,39 @@ import pytest
 import yaml
 
 from custom_components.export_monitor import const, services
+from custom_components.export_monitor.actions import ReportFormat
 from custom_components.export_monitor.alerts import EMERGENCY, NOTICES
 from custom_components.export_monitor.engine.start import WRITE_ERRORS
 from custom_components.export_monitor.flow import schema as flow_schema
+from custom_components.export_monitor.flow.forms import CONF_VERDICT, Verdict
+from custom_components.export_monitor.flow.live import Note
 from custom_components.export_monitor.flow.schema import Refusal
 from custom_components.export_monitor.inspection import FIXABLE, FaultKind
-from custom_components.export_monitor.models import Basis, Blocker, ErrorState
+from custom_components.export_monitor.ledger import Cause, Why, page
+from custom_components.export_monitor.models import (
+    Basis,
+    Blocker,
+    EndReason,
+    ErrorState,
+    Kind,
+    PeriodKind,
+)
+from custom_components.export_monitor.planning import Objective, Reason
+from custom_components.export_monitor.planning.execution import (
+    DRY_RUN,
+    MANUAL_SESSION,
+    NO_PLAN,
+    NOT_LOOKED,
+    SWITCHED_OFF,
+    Fate,
+)
 from custom_components.export_monitor.presets import PRESETS
 
 PACKAGE = Path(const.__file__).parent
 LANGUAGES = sorted(path.stem for path in (PACKAGE / "translations").glob("*.json"))
-PLATFORMS = ("binary_sensor", "button", "number", "sensor")
-PLATFORM_OF = {"health": "sensor"}  # rooms that describe entities of a platform
+PLATFORMS = ("binary_sensor", "button", "calendar", "event", "number", "sensor", "switch")
+# Rooms that describe entities of a platform.
+PLATFORM_OF = {"compliance_sensors": "sensor", "health": "sensor", "plan_sensors": "sensor"}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 type Texts = Mapping[str, Any]
@@ -33,7 +54,9 @@ type Texts = Mapping[str, Any]
 # Keys that the code puts together at run time, and from what.
 COMPOSED = {
     "refused_": {f"refused_{blocker}" for blocker in Blocker},
-    "failed_": {f"failed_{error}" for error in WRITE_ERRORS.values()},
+    "failed_": {
+        f"failed_{error}" for error in (*WRITE_ERRORS.values(), ErrorState.CHARGE_START_FAILED)
+    },
 }
 # Keys that the code takes from a table, and which: the tables have tests of their own below.
 FROM_TABLES = {
@@ -42,6 +65,8 @@ FROM_TABLES = {
     ("inspection", "fault.kind.value"),
 }
 OUTAGES = {"circuit_open", "channel_open", "source_open"}
+UPGRADED = const.CONF_UPGRADED  # the notice of an entry that 1.x had made
+PLANNING_ISSUES = {"planner_failed", "solver_missing"}
 # Why some errors are told in no notification (specification page 2).
 UNANNOUNCED = {
     ErrorState.NONE: "there is nothing to tell",
@@ -165,7 +190,14 @@ def keys_under(where: str) -> set[str]:
 def test_the_scan_is_not_empty() -> None:
     assert len(keys_under("exceptions")) > 15
     assert len(keys_under("entity.sensor")) > 10
-    assert keys_under("selector") == {"preset", "basis", "battery_power_sign"}
+    assert keys_under("selector") == {
+        "preset",
+        "basis",
+        "battery_power_sign",
+        "period",
+        "planning_objective",
+        CONF_VERDICT,
+    }
 
 
 # Every language
@@ -226,7 +258,10 @@ def described() -> Texts:
 SCHEMAS = {
     "start_discharge": services.START_SCHEMA,
     "stop_discharge": services.STOP_SCHEMA,
+    "start_charge": services.START_SCHEMA,
+    "stop_charge": services.STOP_SCHEMA,
     "calculate_discharge": services.CALCULATE_SCHEMA,
+    "get_report": services.REPORT_SCHEMA,
     "get_statistics": services.STATISTICS_SCHEMA,
     "reset_circuit_breaker": services.RESET_SCHEMA,
     "emergency_alert": services.ALERT_SCHEMA,
@@ -253,13 +288,19 @@ def test_every_exception_has_words_and_none_is_left_over() -> None:
     assert set(texts("en")["exceptions"]) == keys_under("exceptions")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_exception_is_a_message(language: str) -> None:
+    for key, text in texts(language)["exceptions"].items():
+        assert set(text) == {"message"}, key
+
+
 def test_exceptions_use_only_the_placeholders_that_they_are_given() -> None:
     for key, text in flat(texts("en")["exceptions"]):
         given = {
             "refused": {"detail"},
             "failed": {"detail"},
             "entry": {"entry"} if key.startswith("entry_not_loaded") else set(),
-            "invalid": {"field", "value"},
+            "invalid": {"start", "end"} if key.startswith("invalid_span") else {"field", "value"},
             "circuit": {"circuit", "known"},
         }
         assert set(PLACEHOLDER.findall(text)) <= given.get(key.split("_")[0], set()), key
@@ -276,7 +317,7 @@ def test_every_error_state_is_announced_or_left_out_with_a_reason() -> None:
 def test_every_notification_has_words_and_none_is_left_over() -> None:
     names = {notice.name for notice in NOTICES.values()}
     all_clears = {notice.all_clear for notice in NOTICES.values()} - {None}
-    used = {*names, *all_clears, EMERGENCY, *OUTAGES, *FaultKind}
+    used = {*names, *all_clears, EMERGENCY, *OUTAGES, *PLANNING_ISSUES, *FaultKind, UPGRADED}
     assert used == set(texts("en")["issues"])
 
 
@@ -304,6 +345,28 @@ def test_a_fault_of_the_configuration_names_the_entity_and_the_steps(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_notice_of_an_upgrade_says_margin_version_and_steps(language: str) -> None:
+    words = texts(language)["issues"][UPGRADED]
+    (step,) = words["fix_flow"]["step"].values()
+    assert set(PLACEHOLDER.findall(step["description"])) == {"entry", "margin", "found"}
+    assert "2025.4" in step["description"]
+    assert _steps(step["description"]) == [1, 2, 3]
+
+
+def test_the_logbook_has_words_for_every_activity() -> None:
+    tree = ast.parse((PACKAGE / "pulse.py").read_text("utf-8"))
+    told = {
+        literal
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _callee(call) == "_activity" and call.args
+        if (literal := _literal(call.args[0])) is not None
+    }
+    assert len(told) > 6
+    of_charge = {f"charge_{each}" for each in told if each.startswith(("session_", "stop_"))}
+    assert set(texts("en")["selector"]["activity"]["options"]) == told | of_charge
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("outage", sorted(OUTAGES))
 def test_an_outage_names_its_circuit_and_the_steps(language: str, outage: str) -> None:
     words = texts(language)["issues"][outage]
@@ -318,7 +381,7 @@ def test_a_notification_names_the_entity_the_facts_and_the_steps(
 ) -> None:
     words = texts(language)["issues"][notice]
     assert set(words) == {"title", "description"}
-    facts = {"entity", "detail"} | ({"fallback"} if notice == "discharge_stop_failed" else set())
+    facts = {"entity", "detail"} | ({"fallback"} if notice.endswith("_stop_failed") else set())
     assert set(PLACEHOLDER.findall(words["description"])) == facts
     steps = re.findall(r"^(\d)\. ", words["description"], re.MULTILINE)
     assert len(steps) >= 3
@@ -337,7 +400,17 @@ def test_the_titles_of_the_public_contract() -> None:
 # The flows
 
 NUMBERED = {
-    "limits": {const.CONF_BASIS, *(each.key for each in flow_schema.LIMITS)},
+    "limits": {
+        const.CONF_BASIS,
+        const.CONF_PERIOD,
+        *(each.key for each in flow_schema.LIMITS),
+    },
+    "planning": {
+        const.CONF_OBJECTIVE,
+        *flow_schema.PLANNING_SWITCHES,
+        *flow_schema.PLANNING_TIMES,
+        *(each.key for each in flow_schema.PLANNING),
+    },
     "timing": {each.key for each in flow_schema.TIMING},
 }
 STEPS = {
@@ -349,20 +422,37 @@ STEPS = {
             const.CONF_OBSERVE_RESERVE,
             *(role.key for role in flow_schema.SENSORS),
         },
-        "forecast": {role.key for role in flow_schema.FORECAST},
+        "forecast": {const.CONF_NORD_POOL, *(role.key for role in flow_schema.FORECAST)},
+        "check": {CONF_VERDICT},
         "limits": NUMBERED["limits"],
         "first_day": {flow_schema.EXPORT_COUNTER.key},
     },
-    "options": NUMBERED | {"alerts": {const.CONF_NOTIFY_TARGETS}},
+    "options": NUMBERED
+    | {
+        "alerts": {
+            const.CONF_NOTIFY_TARGETS,
+            const.CONF_DAILY_REPORT,
+            const.CONF_DAILY_REPORT_TIME,
+        }
+    },
 }
 # Steps that only tell something: no field, and not offered in the menu.
-TOLD = {"first_day"}
-ONLY_OPTIONS = {Refusal.LEASE_BEYOND_DURATION, Refusal.NOT_A_NOTIFY_TARGET}
+TOLD = {"config": {"unverified"}, "options": {"first_day"}}
+ONLY_OPTIONS = {
+    Refusal.LEASE_BEYOND_DURATION,
+    Refusal.NOT_A_NOTIFY_TARGET,
+    Refusal.CHARGE_CONTROL_REQUIRED,
+    Refusal.CARBON_REQUIRED,
+    Refusal.CARBON_WITHOUT_SLOTS,
+    Refusal.PRICE_REQUIRED,
+    Refusal.PRICE_WITHOUT_SLOTS,
+}
 # What the options flow can say no with; the config flow says the others.
 OPTIONS_REFUSALS = {
     Refusal.REQUIRED,
     Refusal.OUT_OF_RANGE,
     Refusal.FIXED_LIMIT_REQUIRED,
+    Refusal.ROLLING_BASIS,
     Refusal.FORECAST_REQUIRED,
     Refusal.TARGET_BELOW_POWER,
     Refusal.MIN_SOC_BEYOND_CUTOFF,
@@ -375,26 +465,58 @@ OPTIONS_REFUSALS = {
 )
 def test_every_field_of_a_form_has_a_label_and_a_description(flow: str, step: str) -> None:
     words = texts("en")[flow]["step"][step]
-    assert {"title", "description", "data", "data_description"} == set(words)
-    assert set(words["data"]) == set(words["data_description"]) == STEPS[flow][step]
+    parts = {part.key: set(part.fields) for part in flow_schema.SECTIONS.get(step, ())}
+    sections = words.get("sections", {})
+    assert set(words) - {"sections"} == {"title", "description", "data", "data_description"}
+    assert set(sections) == set(parts)
+    for key, part in sections.items():
+        assert set(part) == {"name", "description", "data", "data_description"}
+        assert set(part["data"]) == set(part["data_description"]) == parts[key]
+    above = STEPS[flow][step] - {key for fields in parts.values() for key in fields}
+    assert set(words["data"]) == set(words["data_description"]) == above
 
 
 def test_no_step_is_left_out_or_left_over() -> None:
-    assert set(texts("en")["config"]["step"]) == set(STEPS["config"])
+    assert set(texts("en")["config"]["step"]) == {*STEPS["config"], *TOLD["config"]}
     options = texts("en")["options"]["step"]
-    assert set(options) == {"init", *STEPS["options"], *TOLD}
+    assert set(options) == {"init", *STEPS["options"], *TOLD["options"]}
     assert set(options["init"]["menu_options"]) == set(STEPS["options"])
-    assert all(set(options[step]) == {"title", "description"} for step in TOLD)
+    for flow, steps in TOLD.items():
+        shown = texts("en")[flow]["step"]
+        assert all(set(shown[step]) == {"title", "description"} for step in steps)
+
+
+def test_the_end_of_the_flow_names_the_stages_that_follow() -> None:
+    assert set(texts("en")["config"]["create_entry"]) == {"careful_start"}
+    for language in LANGUAGES:
+        assert _steps(texts(language)["config"]["create_entry"]["careful_start"]) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_forms_use_only_the_placeholders_that_they_are_given(language: str) -> None:
+    given = {"unverified": {"devices"}, "check": {"values", "doubtful"}}
+    for step, words in texts(language)["config"]["step"].items():
+        assert set(PLACEHOLDER.findall(words["description"])) == given.get(step, set()), step
+
+
+def test_what_is_not_verified_says_so_where_it_is_chosen() -> None:
+    options = texts("en")["selector"]["preset"]["options"]
+    assert {key for key, name in options.items() if "not verified" in name} == {
+        key for key, preset in PRESETS.items() if not preset.verified
+    }
 
 
 def test_the_range_of_a_setting_stands_in_its_description() -> None:
     for flow, step, numbers in (
         ("config", "limits", flow_schema.LIMITS),
         ("options", "limits", flow_schema.LIMITS),
+        ("options", "planning", flow_schema.PLANNING),
         ("options", "timing", flow_schema.TIMING),
     ):
         for language in LANGUAGES:
-            words = texts(language)[flow]["step"][step]["data_description"]
+            form = texts(language)[flow]["step"][step]
+            parts = [form, *form.get("sections", {}).values()]
+            words = {key: text for part in parts for key, text in part["data_description"].items()}
             for each in numbers:
                 assert re.search(rf"\b{each.low} \w+ {each.high}\b", words[each.key]), each.key
 
@@ -425,10 +547,65 @@ def test_every_way_to_abort_has_words() -> None:
     assert set(texts("en")["config"]["abort"]) == reasons | {"already_in_progress"}
 
 
+# No choices, but the only branch for what the backend itself says: of the logbook, and of plans.
+SENTENCES = {
+    "activity",
+    "breach_advice",
+    "breach_cause",
+    "end_reason",
+    "live_note",
+    "report",
+    "window_fate",
+    "window_kind",
+    "window_reason",
+    "window_why",
+}
+
+
+def test_every_cause_of_a_breach_has_words_and_an_advice() -> None:
+    for branch in ("breach_cause", "breach_advice"):
+        assert set(texts("en")["selector"][branch]["options"]) == set(Cause)
+
+
+def test_the_record_has_words_for_all_that_it_shows_and_none_is_left_over() -> None:
+    shown = {*page.ROWS, *page.TOTALS, *page.MARKS, *Kind, "refused", "corrected", "unwatched"}
+    shown |= {f"legend_{name}" for name, _ in page.LEGEND} | {f"why_{why}" for why in Why}
+    source = "".join(
+        (PACKAGE / name).read_text("utf-8") for name in ("ledger/page.py", "health_report.py")
+    )
+    known = set(texts("en")["selector"]["report"]["options"])
+    daily = {"daily_inside", "daily_over", "daily_no_contract"}  # put together from a status
+    assert shown | daily <= known
+    assert {
+        each
+        for each in known - shown - daily
+        if f'"{each}"' not in source and f"'{each}'" not in source
+    } == set()
+
+
+def test_every_fate_and_reason_of_a_window_has_words() -> None:
+    words = {key: set(texts("en")["selector"][key]["options"]) for key in SENTENCES}
+    assert words["window_kind"] == set(Kind)
+    assert words["window_fate"] == set(Fate)
+    assert words["window_reason"] == {SWITCHED_OFF, DRY_RUN, MANUAL_SESSION, NOT_LOOKED, NO_PLAN}
+    assert words["end_reason"] == set(EndReason)
+    assert words["live_note"] == set(Note)
+    weighed = set(Reason) - {Reason.MAKES_ROOM}
+    assert words["window_why"] == {
+        "any_time",
+        Reason.MAKES_ROOM,
+        *(f"{objective}_{reason}" for objective in Objective for reason in weighed),
+    }
+
+
 def test_every_choice_has_words_for_its_options() -> None:
     signs = {const.SIGN_CHARGE_POSITIVE, const.SIGN_DISCHARGE_POSITIVE}
     expected = {"preset": set(PRESETS), "basis": set(Basis), "battery_power_sign": signs}
-    choices = texts("en")["selector"]
-    assert set(choices) == {*keys_under("selector"), "severity"}  # that one is services.yaml's
+    choices = {key: each for key, each in texts("en")["selector"].items() if key not in SENTENCES}
+    assert set(choices) == {*keys_under("selector"), "severity", "report_format"}  # services.yaml's
+    expected["period"] = set(PeriodKind)
+    expected["planning_objective"] = set(Objective)
+    expected[CONF_VERDICT] = set(Verdict)
     expected["severity"] = set(services.SEVERITIES)
+    expected["report_format"] = set(ReportFormat)
     assert {key: set(each["options"]) for key, each in choices.items()} == expected
