@@ -76,8 +76,15 @@ class Timeline:
 
 def _accept(step: dict[str, Any], **changes: object) -> dict[str, Any]:
     """Return a form's own proposals, with changes to those fields that it has."""
+    return _accepted(step["data_schema"], changes)
+
+
+def _accepted(fields: list[dict[str, Any]], changes: dict[str, object]) -> dict[str, Any]:
     answers: dict[str, Any] = {}
-    for field in step["data_schema"]:
+    for field in fields:
+        if field.get("type") == "expandable":  # a section of the form
+            answers[field["name"]] = _accepted(field["schema"], changes)
+            continue
         suggested = (field.get("description") or {}).get("suggested_value")
         value = changes.get(
             field["name"], suggested if suggested is not None else field.get("default")

@@ -73,7 +73,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-STEPS = ("user", "battery", "sensors", "forecast", "limits")
+STEPS = ("user", "battery", "sensors", "forecast", "check", "limits")
 
 
 def browser_path() -> str:
@@ -129,7 +129,7 @@ class Album:
         await page.locator("step-flow-create-entry").wait_for()
         await page.wait_for_timeout(500)
         finish = buttons.get_by_role("button", name=re.compile("Skip and finish|Finish"))
-        await self._dialog(page, finish, "config-flow-6-created")
+        await self._dialog(page, finish, "config-flow-7-created")
         await page.context.close()
 
     async def _arrive_at(self, page: Page, step: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import tzinfo
+import logging
 import random
 import time
 
@@ -18,20 +19,25 @@ from .alerts import Alerts
 from .autopilot import Autopilot
 from .battery import Battery
 from .channels import Channel, Channels
+from .compliance import Compliance
 from .control import Control
 from .coordinator import ExportMonitorConfigEntry, ExportMonitorCoordinator, Runtime
 from .error_handler import CircuitBreaker, RetryPolicy, SafeServiceCall, policy_for
 from .frontend_module import async_offer_frontend
+from .health_report import HealthReport
 from .inputs.load import HouseLoad
 from .inputs.nord_pool import NordPool
 from .inputs.sources import Sources
 from .inputs.states import HassStates
 from .inputs.wiring import entity_ids
 from .inspection import Inspection, forget_issues
+from .ledger_file import LedgerFile
 from .models import EndReason, Settings
+from .planning import PlanSettings
 from .plans import Plans
 from .pulse import Pulse
 from .repoll import Repoll
+from .report_view import async_offer_reports
 from .resilience import Resilience
 from .services import async_setup_services
 from .settings import (
@@ -48,6 +54,8 @@ from .settings import (
 from .storage import Storage
 from .upgrade import forget, migrate, take_over
 from .websocket_api import async_setup_websocket_api
+
+_LOGGER = logging.getLogger(__name__)
 
 PLATFORMS = (
     Platform.BINARY_SENSOR,
@@ -72,6 +80,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     del config
     async_setup_services(hass)
     async_setup_websocket_api(hass)
+    async_offer_reports(hass)
     await async_offer_frontend(hass)
     return True
 
@@ -136,18 +145,23 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
         storage,
         option_number(config, const.CONF_SCAN_INTERVAL),
     )
-    await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
-    plans = Plans(hass, entry, control, live, lambda: plan_settings_of(merged(entry)))
+    planning = _live_planning(entry)
+    compliance = Compliance(hass, LedgerFile.of(hass, entry.entry_id), control, live, planning)
+    await compliance.begin()
+    alerts.explain = compliance.explain
+    plans = Plans(hass, entry, control, live, planning)
     autopilot = Autopilot(hass, entry, storage, control, plans, live)
-    await autopilot.begin()
-    entry.runtime_data = Runtime(coordinator, control, alerts, prefix, plans, autopilot)
+    entry.runtime_data = Runtime(coordinator, control, alerts, prefix, plans, autopilot, compliance)
+    await control.begin(hass.data.setdefault(ORPHANS, {}).pop(entry.entry_id, None))
     try:
+        await autopilot.begin()
         await coordinator.async_refresh()
         entry.async_on_unload(coordinator.start_ticking())
         for fetched in (sources.market, sources.load):
             if fetched is not None:
                 fetched.start(hass, entry)
         entry.async_on_unload(entry.add_update_listener(_options_changed(config)))
+        entry.async_on_unload(HealthReport(hass, entry).start())
         entry.async_on_unload(Inspection(hass, entry).start())
         entry.async_on_unload(Repoll(hass, call, sources.overdue).start())
         _plan_ahead(entry)
@@ -179,6 +193,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
     forget_issues(hass, entry.entry_id)
     forget(hass, entry.entry_id)
     await Storage.of(hass, entry.entry_id).remove()
+    await LedgerFile.of(hass, entry.entry_id).remove()
 
 
 def _plan_ahead(entry: ExportMonitorConfigEntry) -> None:
@@ -266,8 +281,26 @@ def _live_settings(entry: ExportMonitorConfigEntry) -> Callable[[], Settings]:
             or known[2] is not zone
         ):
             known = (entry.options, entry.data, zone)
-            settings = settings_of(merged(entry))
+            try:
+                settings = settings_of(merged(entry))
+            except (KeyError, ValueError):  # a stop has to be possible with any options
+                _LOGGER.exception("The options cannot be understood; those before go on")
         return settings
+
+    return read
+
+
+def _live_planning(entry: ExportMonitorConfigEntry) -> Callable[[], PlanSettings]:
+    """Return a reader of the entry's planning options, made anew only when those change."""
+    known: tuple[object, object] | None = None
+    planning = plan_settings_of(merged(entry))
+
+    def read() -> PlanSettings:
+        nonlocal known, planning
+        if known is None or known[0] is not entry.options or known[1] is not entry.data:
+            known = (entry.options, entry.data)
+            planning = plan_settings_of(merged(entry))
+        return planning
 
     return read
 

@@ -1,7 +1,10 @@
 """What people can ask for, from a service or a button; the one place where errors get words."""
 
+from datetime import date
+from enum import StrEnum
 import logging
 
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util.json import JsonValueType
 
@@ -9,6 +12,7 @@ from .const import DOMAIN
 from .coordinator import Runtime
 from .engine.start import blocker_of, start_error
 from .engine.state import Answer, Reply
+from .ledger import Kept, figures, kept, summary, table
 from .models import Kind, Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -16,6 +20,14 @@ _LOGGER = logging.getLogger(__name__)
 ALL_CIRCUITS = "all"
 
 type Response = dict[str, JsonValueType]
+
+
+class ReportFormat(StrEnum):
+    """In which form the record is asked for."""
+
+    SUMMARY = "summary"
+    DAYS = "days"
+    CSV = "csv"
 
 
 async def start(
@@ -126,6 +138,39 @@ async def statistics(runtime: Runtime) -> Response:
             {"state": past.state.value, "at": past.at.isoformat(), "detail": past.detail}
             for past in coordinator.control.errors.history
         ],
+    }
+
+
+async def report(
+    hass: HomeAssistant,
+    runtime: Runtime,
+    start: date | None,
+    end: date | None,
+    form: ReportFormat,
+) -> Response:
+    """Return the record of a span of days, of all days where it is open.
+
+    Raises ServiceValidationError for a span that ends before it begins.
+    """
+    if start is not None and end is not None and end < start:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="invalid_span",
+            translation_placeholders={"start": start.isoformat(), "end": end.isoformat()},
+        )
+    compliance = runtime.compliance
+    found = await hass.async_add_executor_job(kept, compliance.book, start, end)
+    if form is ReportFormat.CSV:
+        return {"csv": await hass.async_add_executor_job(table, found)}
+    if form is ReportFormat.DAYS:
+        return await hass.async_add_executor_job(_days, found)
+    return {"summary": await hass.async_add_executor_job(summary, found)}
+
+
+def _days(found: Kept) -> Response:
+    return {
+        "days": [figures(day) for day in found.days],
+        "days_without_record": list(found.missing),
     }
 
 

@@ -1,6 +1,6 @@
 """Tells people: persistent notifications, phones, and repair issues for what must not be missed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import logging
 
@@ -17,6 +17,7 @@ from .models import ErrorState
 _LOGGER = logging.getLogger(__name__)
 
 EMERGENCY = "emergency_alert"
+DAILY = "daily_report"
 CONTROL_CIRCUITS = ("export_monitor_update", "battery_commands")
 HERE = "persistent_notification"
 OUTAGE_S = 300.0  # page 3: a circuit that has not been closed for five minutes is reported
@@ -74,6 +75,8 @@ class Alerts:
         self._entry_id = entry_id
         self._channels = channels
         self._texts: dict[str, str] = {}
+        self.explain: Callable[[ErrorState], str] = lambda _: ""
+        """Says in the user's words what is known of an error beyond its detail."""
 
     async def prepare(self) -> None:
         """Load the texts in the language of this Home Assistant, before any error needs them."""
@@ -86,9 +89,10 @@ class Alerts:
         if notice is None:
             return
         _LOGGER.error("%s: %s %s", error.value, entity_id or "", detail)
+        known = (detail, self.explain(error).removesuffix("."))
         facts = {
             "entity": entity_id or "-",
-            "detail": detail or "-",
+            "detail": ". ".join(each for each in known if each) or "-",
             "fallback": self._fallback or "-",
         }
         message = self._message(notice.name, notice.name, facts)
@@ -134,6 +138,15 @@ class Alerts:
         said = self._message(EMERGENCY, EMERGENCY, facts, urgent=severity == "critical")
         self._show(said)
         return {HERE: Outcome.OK.value, **await self._channels.tell(said)}
+
+    async def daily(self, title: str, text: str) -> Mapping[str, str]:
+        """Send the daily report; where there is no channel, it is shown here. Wakes nobody."""
+        message = Message(f"{self._prefix}_{DAILY}", title, text, urgent=False)
+        delivery = await self._channels.tell(message)
+        if not delivery:
+            self._show(message)
+            return {HERE: Outcome.OK.value}
+        return {target: outcome.value for target, outcome in delivery.items()}
 
     def _show(self, message: Message) -> None:
         persistent_notification.async_create(self._hass, message.text, message.title, message.tag)

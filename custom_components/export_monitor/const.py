@@ -67,6 +67,8 @@ CONF_BREAKER_RESET: Final = "breaker_reset"
 CONF_HARDWARE_LEASE: Final = "hardware_lease"
 CONF_BLIND_LIMIT: Final = "blind_limit"
 CONF_NOTIFY_TARGETS: Final = "notify_targets"
+CONF_DAILY_REPORT: Final = "daily_report"
+CONF_DAILY_REPORT_TIME: Final = "daily_report_time"
 CONF_PERIOD: Final = "period"
 CONF_PLAN_DISCHARGE: Final = "enable_ci_planning"  # (1.x)
 CONF_PLAN_CHARGE: Final = "enable_charge_planning"  # (1.x)
@@ -109,6 +111,8 @@ DEFAULTS: Final[dict[str, float | str | bool]] = {
     CONF_HARDWARE_LEASE: 30.0,  # minutes
     CONF_BLIND_LIMIT: 15.0,  # minutes
     CONF_OBSERVE_RESERVE: False,
+    CONF_DAILY_REPORT: False,
+    CONF_DAILY_REPORT_TIME: "08:00",
     CONF_PERIOD: "local_day",
     CONF_PLAN_DISCHARGE: False,
     CONF_PLAN_CHARGE: False,

@@ -14,6 +14,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from . import const
 from .alerts import Alerts, Outages
 from .autopilot import Autopilot
+from .compliance import Compliance
 from .control import Control
 from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
@@ -105,6 +106,7 @@ class Runtime:
     prefix: str
     plans: Plans
     autopilot: Autopilot
+    compliance: Compliance
 
 
 type ExportMonitorConfigEntry = ConfigEntry[Runtime]

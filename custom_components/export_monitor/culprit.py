@@ -40,11 +40,14 @@ def culprit(
     if readings is None:
         return (None, "")
     if error is ErrorState.MODE_CONFLICT:
-        return (next(iter(readings.conflicts), None) or _ours_on(battery, readings), "")
+        on = next(iter(readings.conflicts), None) or _ours_on(battery, readings)
+        dispatch = sources.wiring.dispatch
+        return (on or (None if dispatch is None else dispatch.entity_id), "")
     return sources.faulty(readings) or (None, "")
 
 
 def _ours_on(battery: Battery, readings: Readings) -> str | None:
     """Return which of the two switches that we can command is on, the charge's first."""
-    charges = readings.charge_switch is not None and readings.charge_switch.on
-    return battery.entity_id(WriteKind.SWITCH_ON, Kind.CHARGE if charges else Kind.DISCHARGE)
+    if readings.charge_switch is not None and readings.charge_switch.on:
+        return battery.entity_id(WriteKind.SWITCH_ON, Kind.CHARGE)
+    return battery.entity_id(WriteKind.SWITCH_ON) if readings.switch.on else None

@@ -4,10 +4,13 @@ from typing import Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.util import dt as dt_util
 
 from . import const
 from .alerts import NOTICES
-from .models import ErrorState
+from .ledger import Cause
+from .ledger.page import Speech
+from .models import Blocker, EndReason, ErrorState
 from .planning import Objective, Reason, Window
 from .planning.execution import Fate, Outcome
 
@@ -31,9 +34,9 @@ def why(hass: HomeAssistant, window: Window, objective: Objective) -> str:
         key = f"{objective.value}_{key}"
     return _filled(
         _words(hass, "selector", f"window_why.options.{key}", reason.reason.value),
-        value=_number(hass, reason.value, digits),
-        average=_number(hass, reason.average, digits),
-        saved=_number(hass, reason.saved_kwh, 1),
+        value=number(hass, reason.value, digits),
+        average=number(hass, reason.average, digits),
+        saved=number(hass, reason.saved_kwh, 1),
         unit=CARBON_UNIT if carbon else f"{hass.config.currency}/kWh",
     )
 
@@ -48,7 +51,7 @@ def words(hass: HomeAssistant, outcome: Outcome, objective: Objective) -> str:
     return _filled(
         text,
         what=kind(hass, outcome.window),
-        energy=_number(hass, outcome.energy_kwh, 2),
+        energy=number(hass, outcome.energy_kwh, 2),
         reason=reason_of(hass, outcome.reason),
         why=why(hass, outcome.window, objective),
     )
@@ -61,7 +64,7 @@ def kind(hass: HomeAssistant, window: Window) -> str:
 
 def summary(hass: HomeAssistant, window: Window, energy_kwh: float) -> str:
     """Return a window in a few words: "Discharge 3.2 kWh"."""
-    return f"{kind(hass, window)} {_number(hass, energy_kwh, 1)} kWh"
+    return f"{kind(hass, window)} {number(hass, energy_kwh, 1)} kWh"
 
 
 def reason_of(hass: HomeAssistant, reason: str | None) -> str:
@@ -79,13 +82,56 @@ def reason_of(hass: HomeAssistant, reason: str | None) -> str:
     return _refusal(hass, reason).partition(": ")[2] or reason
 
 
+def breach(hass: HomeAssistant, cause: str) -> str:
+    """Return why more was exported than allowed, and what follows from it."""
+    said = (
+        _words(hass, "selector", f"{branch}.options.{cause}", "")
+        for branch in ("breach_cause", "breach_advice")
+    )
+    return " ".join(each for each in said if each)
+
+
+def report_word(hass: HomeAssistant, word: str, **facts: str) -> str:
+    """Return a text of the record or of the daily report."""
+    return _filled(_words(hass, "selector", f"report.options.{word}", word), **facts)
+
+
+def speech(hass: HomeAssistant) -> Speech:
+    """Return how the printable page says what it says, ready for another thread."""
+    prefix = f"component.{const.DOMAIN}.selector.report.options."
+    texts = {
+        key.removeprefix(prefix): text
+        for key, text in async_get_cached_translations(
+            hass, hass.config.language, "selector", const.DOMAIN
+        ).items()
+        if key.startswith(prefix)
+    }
+    causes = {each: breach(hass, each) for each in Cause}
+    reasons = {each: reason_of(hass, each) for each in (*EndReason, *Blocker, *ErrorState)}
+
+    def reason(kind: str, name: str) -> str:
+        if kind == "cause":
+            return causes.get(Cause(name), name) if name in set(Cause) else name
+        return texts.get(f"why_{name}", name) if kind == "why" else reasons.get(name, name)
+
+    return Speech(
+        language=hass.config.language,
+        word=lambda name: texts.get(name, name),
+        number=lambda value, digits: number(hass, value + 0.0, digits),
+        reason=reason,
+        zone=dt_util.get_default_time_zone(),
+        currency=hass.config.currency,
+    )
+
+
 def _refusal(hass: HomeAssistant, blocker: str) -> str:
     """Return the first sentence of what somebody who is refused is told."""
     text = _words(hass, "exceptions", f"refused_{blocker}.message", "")
     return "" if "{" in text else text.partition(". ")[0].removesuffix(".")
 
 
-def _number(hass: HomeAssistant, value: float, digits: int) -> str:
+def number(hass: HomeAssistant, value: float, digits: int) -> str:
+    """Return a figure with its decimal mark."""
     text = f"{value:.{digits}f}"
     return text.replace(".", ",") if hass.config.language[:2] in COMMA_LANGUAGES else text
 

@@ -92,8 +92,9 @@ class Plans:
 
     @property
     def busy(self) -> bool:
-        """Whether a plan is being made; it takes two seconds at most."""
-        return self._busy
+        """Whether a plan is being made that is worth waiting for: that takes two seconds."""
+        since = None if self._asked is None else abs(self._control.now().utc - self._asked)
+        return self._busy and since is not None and since < AGAIN
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call back whenever there is a new plan, or none any more."""

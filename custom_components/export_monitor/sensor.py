@@ -15,6 +15,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from . import const
+from .compliance_sensors import COMPLIANCE_SENSORS, ComplianceEntity
 from .coordinator import DischargeStatus, ExportMonitorConfigEntry, Snapshot
 from .entity import Attributes, ExportMonitorEntity, Value
 from .health import (
@@ -211,6 +212,11 @@ async def async_setup_entry(
             StalenessEntity(entry, STALENESS),
             StatisticsEntity(entry, STATISTICS),
             *(PlanEntity(entry, description) for description in PLAN_SENSORS),
+            *(
+                ComplianceEntity(entry, description)
+                for description in COMPLIANCE_SENSORS
+                if not description.needs or any(config.get(key) for key in description.needs)
+            ),
             *(
                 SnapshotEntity(entry, description)
                 for description in SENSORS

@@ -1,5 +1,6 @@
 """The services: registered once, whatever entries there are."""
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import (
     HomeAssistant,
@@ -8,8 +9,8 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import config_validation as cv
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 import voluptuous as vol
 
 from . import actions
@@ -17,6 +18,7 @@ from .const import DOMAIN
 from .coordinator import ExportMonitorConfigEntry, Runtime
 from .inputs.formats import as_number
 from .models import Kind
+from .report_view import links
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_POWER = "power_w"
@@ -26,6 +28,10 @@ ATTR_REASON = "reason"
 ATTR_CIRCUIT = "circuit_name"
 ATTR_MESSAGE = "message"
 ATTR_SEVERITY = "severity"
+
+ATTR_START = "start"
+ATTR_END = "end"
+ATTR_FORMAT = "format"
 
 SEVERITIES = ("info", "warning", "critical")
 
@@ -52,6 +58,16 @@ _ALERT: dict[vol.Marker, object] = {
     vol.Optional(ATTR_SEVERITY, default="critical"): vol.In(SEVERITIES),
 }
 ALERT_SCHEMA = vol.Schema(_ALERT)
+REPORT_SCHEMA = vol.Schema(
+    {
+        **_ENTRY,
+        vol.Optional(ATTR_START): cv.date,
+        vol.Optional(ATTR_END): cv.date,
+        vol.Optional(ATTR_FORMAT, default=actions.ReportFormat.SUMMARY): vol.In(
+            [each.value for each in actions.ReportFormat]
+        ),
+    }
+)
 
 
 def _error(key: str, **placeholders: str) -> ServiceValidationError:
@@ -76,6 +92,26 @@ def _runtime(call: ServiceCall) -> Runtime:
     return entry.runtime_data
 
 
+async def _permitted(call: ServiceCall) -> Runtime:
+    """Return the entry that a call means, where its caller may control the start button.
+
+    Home Assistant asks this for entities only. What is happening now is open to all, and so is a
+    stop; not so the record, which says for years when nobody was at home.
+    """
+    runtime = _runtime(call)
+    user_id = call.context.user_id
+    if user_id is None:  # an automation, or Home Assistant itself
+        return runtime
+    user = await call.hass.auth.async_get_user(user_id)
+    if user is None:
+        raise UnknownUser(context=call.context)
+    unique_id = f"{runtime.coordinator.config_entry.entry_id}_start_discharge"
+    button = er.async_get(call.hass).async_get_entity_id("button", DOMAIN, unique_id)
+    if not user.permissions.check_entity(str(button), POLICY_CONTROL):
+        raise Unauthorized(context=call.context, entity_id=button, permission=POLICY_CONTROL)
+    return runtime
+
+
 def _kind(call: ServiceCall) -> Kind:
     """Return what a service starts or stops: its name says so."""
     return Kind(call.service.partition("_")[2])
@@ -98,7 +134,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
     async def start(call: ServiceCall) -> ServiceResponse:
         return await actions.start(
-            _runtime(call),
+            await _permitted(call),
             kind=_kind(call),
             power_w=_limit(call, ATTR_POWER),
             energy_kwh=_limit(call, ATTR_ENERGY),
@@ -116,13 +152,25 @@ def async_setup_services(hass: HomeAssistant) -> None:
         return await actions.statistics(_runtime(call))
 
     async def reset_circuit_breaker(call: ServiceCall) -> ServiceResponse:
-        await actions.reset_circuits(_runtime(call), call.data[ATTR_CIRCUIT])
+        await actions.reset_circuits(await _permitted(call), call.data[ATTR_CIRCUIT])
         return None
 
     async def emergency_alert(call: ServiceCall) -> ServiceResponse:
         return await actions.emergency_alert(
-            _runtime(call), message=call.data[ATTR_MESSAGE], severity=call.data[ATTR_SEVERITY]
+            await _permitted(call),
+            message=call.data[ATTR_MESSAGE],
+            severity=call.data[ATTR_SEVERITY],
         )
+
+    async def get_report(call: ServiceCall) -> ServiceResponse:
+        runtime, span = (
+            await _permitted(call),
+            [call.data.get(key) for key in (ATTR_START, ATTR_END)],
+        )
+        answer = await actions.report(
+            hass, runtime, span[0], span[1], actions.ReportFormat(call.data[ATTR_FORMAT])
+        )
+        return {**answer, **links(hass, runtime.coordinator.config_entry.entry_id, *span)}
 
     for name, handler, schema, response in (
         ("start_discharge", start, START_SCHEMA, SupportsResponse.OPTIONAL),
@@ -131,6 +179,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         ("stop_charge", stop, STOP_SCHEMA, SupportsResponse.OPTIONAL),
         ("calculate_discharge", calculate_discharge, CALCULATE_SCHEMA, SupportsResponse.ONLY),
         ("get_statistics", get_statistics, STATISTICS_SCHEMA, SupportsResponse.ONLY),
+        ("get_report", get_report, REPORT_SCHEMA, SupportsResponse.ONLY),
         ("reset_circuit_breaker", reset_circuit_breaker, RESET_SCHEMA, SupportsResponse.NONE),
         ("emergency_alert", emergency_alert, ALERT_SCHEMA, SupportsResponse.OPTIONAL),
     ):

@@ -85,7 +85,8 @@ class Window:
 
         def said(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
-                self.complaints.append(f"{message.type}: {message.text}")
+                place = message.location.get("url", "")
+                self.complaints.append(f"{message.type}: {message.text} {place}".rstrip())
 
         self.page.on("console", said)
         self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))

@@ -21,6 +21,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.export_monitor import ORPHANS, const
 from custom_components.export_monitor.coordinator import Runtime
 from custom_components.export_monitor.engine.state import Phase, State
+from custom_components.export_monitor.ledger_file import FILES
 from custom_components.export_monitor.storage import STORAGES
 from simulator.alphaess_home import AC_LIMIT, RESET_FULL, AlphaEssHome, Habits, number, switch
 from simulator.home_states import UNAVAILABLE
@@ -281,6 +282,8 @@ class House:
             storage._store._async_cleanup_delay_listener()
             storage._counts_store._async_cleanup_delay_listener()
             storage._plan_store._async_cleanup_delay_listener()
+        for file in self.hass.data.get(FILES, {}).values():
+            file._store._async_cleanup_delay_listener()
 
     # Time
 

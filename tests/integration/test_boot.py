@@ -36,6 +36,11 @@ IDS = {
             "plan_energy_tomorrow",
             "plan_windows_today",
             "plan_windows_tomorrow",
+            "generated_today",
+            "deliberate_export_today",
+            "peak_export_today",
+            "compliance_yesterday",
+            "suggested_margin",
         )
     ),
     "calendar.export_monitor_plan",

@@ -10,7 +10,7 @@ from custom_components.export_monitor.const import CONF_PERIOD
 from custom_components.export_monitor.engine.rolling import Rolling, Trail
 from custom_components.export_monitor.engine.state import Phase, State
 from custom_components.export_monitor.inputs.sources import NumberLimits
-from custom_components.export_monitor.models import ErrorState, Settings
+from custom_components.export_monitor.models import ErrorState, Kind, Settings
 from custom_components.export_monitor.storage import Record, Storage, record_of
 from tests.integration.house import House
 
@@ -40,6 +40,19 @@ async def test_the_battery_tells_what_its_power_can_be_set_to(ready: House) -> N
         battery._limits = lambda _id, limits=unknown: limits  # type: ignore[misc]
         assert battery.power_range_w == (0.0, 0.0)
         assert battery.fitted(plain).power_step_w == plain.power_step_w
+
+
+async def test_the_timer_of_a_charge_may_have_a_step_of_its_own(ready: House) -> None:
+    battery = ready.runtime.control._battery
+    steps = {"charging": 15.0, "discharging": 5.0}
+    battery.entity_id = lambda kind, mode=Kind.DISCHARGE: f"{mode}_{kind}"  # type: ignore[method-assign, misc]
+    battery._limits = lambda entity_id: NumberLimits(
+        "min", 0.0, 480.0, steps["charging" if entity_id.startswith("charge") else "discharging"]
+    )
+    fitted = battery.fitted(Settings())
+    assert fitted.lease_step_min(Kind.DISCHARGE) == 5.0
+    assert fitted.lease_step_min(Kind.CHARGE) == 15.0
+    assert battery.fitted(fitted) is fitted
 
 
 async def test_a_raise_that_no_restart_would_know_of_is_not_written(
