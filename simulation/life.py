@@ -83,6 +83,8 @@ class Ran:
     planned_kwh: float
     true_kwh: float
     """What the grid really saw."""
+    soc: float
+    """When it ended (%)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Day:
     exported: float
     generated: float
     counted: float
-    """As the engine has it."""
+    """As the engine has it: the meter, and what has flowed since it moved."""
     engine_generated: float
     contract: float
     """As the engine had it at the day's end."""
@@ -399,7 +401,7 @@ class Life:
     def _ended(self, session: Session) -> None:
         planned = session.energy_limit_kwh or 0.0
         true = self.plant.sums.exported - self._mark[0]
-        self.ran.append(Ran(session, planned, true))
+        self.ran.append(Ran(session, planned, true, self.plant.soc))
         if self.pictured is not None and len(self.days) == self.pictured:
             self.day_windows.append((session.started, self.now, true))
 
@@ -446,7 +448,7 @@ class Life:
                 begin,
                 sums.exported - mark[0],
                 sums.generated - mark[1],
-                decision.exported if decision else 0.0,
+                decision.counted if decision else 0.0,
                 decision.generated if decision else 0.0,
                 decision.contract if decision else 0.0,
                 self._stored_at_midnight,

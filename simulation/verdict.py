@@ -3,6 +3,7 @@
 from collections import Counter as Counts
 from dataclasses import dataclass, field
 
+from custom_components.export_monitor.engine.hysteresis import SOC_BAND
 from custom_components.export_monitor.models import Basis, EndReason
 
 from .ahead import Choices
@@ -13,6 +14,7 @@ from .yardsticks import Minutes, Rates, Track, left_alone, worth
 METER_STEP_KWH, PV_STEP_KWH = 0.01, 0.1
 WORSE = 0.01
 LACKING = frozenset({EndReason.SOC_FLOOR, EndReason.RESERVE_SOC})
+NEAR = SOC_BAND + 0.5  # % above the floor: a new plan ends what there is nothing left for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Row:
     fell: int | None = None
     """Days on which the forecast had once promised more than the sun gave."""
     cured_by: float = 0.0
-    """The margin that would have kept every day inside."""
+    """The margin that would have kept every day inside, as each stayed as far from its limit."""
     books_apart: float = 0.0
     """Between the engine's sum of a day's export and the truth."""
     faults: Counts[str] = field(default_factory=Counts)
@@ -124,9 +126,10 @@ def row_of_life(name: str, life: Life, measure: tuple[Common, Rates, float], rat
     span, choices = life.span, life.choices
     limits = limits_true(span, choices)
     over = _over([day.exported for day in life.days], limits)
+    nearest = max(day.exported - limit for day, limit in zip(life.days, limits, strict=True))
     against = against_nothing(span, life.house, life.track, life.days, rates)
     mean = abs(base.saved_by_nothing) / span.counted_days
-    asked, lacked = deliveries(life.ran)
+    asked, lacked = deliveries(life.ran, life.house.floor_soc)
     forecast = choices.basis in (Basis.FORECAST, Basis.CONSERVATIVE)
     fell = sum(
         day.highest > limit + PV_STEP_KWH for day, limit in zip(life.days, limits, strict=True)
@@ -146,7 +149,7 @@ def row_of_life(name: str, life: Life, measure: tuple[Common, Rates, float], rat
         sessions=len(life.ran),
         ends=Counts(str(ran.session.reason) for ran in life.ran),
         fell=fell if forecast else None,
-        cured_by=choices.margin_kwh + max(over) if over else choices.margin_kwh,
+        cured_by=max(0.0, choices.margin_kwh + nearest),
         books_apart=max((abs(day.exported - day.counted) for day in life.days), default=0.0),
         faults=life.raised,
         ratio=ratio,
@@ -159,13 +162,15 @@ def _over(exported: list[float], limits: list[float]) -> list[float]:
     return [kwh for kwh in apart if kwh > METER_STEP_KWH]
 
 
-def deliveries(ran: list[Ran]) -> tuple[float, float]:
+def deliveries(ran: list[Ran], floor_soc: float) -> tuple[float, float]:
     """Return what sessions were to deliver, and what of it the battery did not hold (kWh).
 
     What another session of the same window was to make up for is not counted twice.
     """
     lacked = sum(
-        max(0.0, one.planned_kwh - one.true_kwh) for one in ran if one.session.reason in LACKING
+        max(0.0, one.planned_kwh - one.true_kwh)
+        for one in ran
+        if one.session.reason in LACKING or one.soc < floor_soc + NEAR
     )
     return sum(one.true_kwh for one in ran) + lacked, lacked
 

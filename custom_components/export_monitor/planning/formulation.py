@@ -126,9 +126,9 @@ def _surplus(model: Model, leg: Leg, columns: Columns, bounds: _Bounds) -> None:
         program.row([(columns.end, 1.0), (columns.at_limit, low - horizon.full)], lower=low)
     if leg.out > 0 and bounds.discharge and bounds.highest > horizon.session_floor:
         extra = leg.surplus - leg.export
-        worth = leg.value - horizon.wear + leg.keep_out
+        worth = leg.value - horizon.wear + leg.keep_out - leg.hurdle
         x = columns.out = program.column(worth)
-        u = columns.out_hours = program.column(leg.value * extra, upper=h)
+        u = columns.out_hours = program.column((leg.value - leg.hurdle) * extra, upper=h)
         columns.export += [(x, 1.0), (u, extra)]
         columns.balance += [(u, taken), (x, 1 / n)]
         program.row([(x, 1.0), (u, -horizon.least)], lower=0.0)
@@ -168,7 +168,7 @@ def _deficit(model: Model, leg: Leg, columns: Columns, bounds: _Bounds) -> None:
         program.row([(y, 1.0), (w, -leg.into)], upper=0.0)
         program.row([(bounds.level, 1.0), (y, n)], upper=horizon.full)
     if leg.out > 0 and bounds.discharge and bounds.highest > horizon.session_floor:
-        worth = leg.value - horizon.wear + leg.keep_out
+        worth = leg.value - horizon.wear + leg.keep_out - leg.hurdle
         e = columns.out = program.column(worth, upper=leg.out * h)
         columns.export.append((e, 1.0))
         columns.balance.append((e, 1 / n))

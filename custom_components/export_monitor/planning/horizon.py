@@ -20,6 +20,7 @@ KW = 1000.0
 SECONDS_PER_HOUR = 3600.0
 LAST_MINUTE = time(23, 59)
 NO_DAY = -1
+AT_HOME = 0.75  # of what a plan ends with, at midnight: the house has the night before it
 PENALTY = 10.0  # times the dearest kWh: breaking an allowance is never worth it
 KEPT = 2e-3  # of the mean value: what a plan must gain to leave the windows of the one before
 EARLY = 1e-5  # of the mean value, for the earliest leg: equal values are taken in order of time
@@ -54,6 +55,8 @@ class Leg:
     keep_out: float
     """Bonus per kWh of discharge that only breaks ties."""
     keep_in: float
+    hurdle: float
+    """What a kWh exported by force must earn beyond its use otherwise."""
 
     @property
     def in_surplus(self) -> bool:
@@ -126,7 +129,7 @@ def horizon(given: PlanInput) -> Horizon:
 
 
 def terminal_value(given: PlanInput, legs: Iterable[Leg]) -> float:
-    """Return what a kWh stored at the end is worth: half of it sold, half of it used at home.
+    """Return what a kWh stored at the end is worth: a part of it sold, the rest used at home.
 
     At the horizon's mean value and mean cost, after losses and wear.
     """
@@ -135,7 +138,7 @@ def terminal_value(given: PlanInput, legs: Iterable[Leg]) -> float:
     hours = total = 0.0
     for leg in legs:
         hours += leg.hours
-        total += leg.hours * (leg.value + leg.cost) / 2
+        total += leg.hours * (leg.value + AT_HOME * (leg.cost - leg.value))
     if hours == 0:
         return 0.0
     return max(0.0, total / hours - given.wear_cost) * sqrt(given.battery.round_trip_efficiency)
@@ -184,6 +187,7 @@ def _legs(given: PlanInput, days: tuple[Day, ...]) -> Iterator[Leg]:
             bonus = (
                 early + KEPT * tie * _share(kept[Kind.DISCHARGE], begin, finish),
                 early + KEPT * tie * _share(kept[Kind.CHARGE], begin, finish),
+                given.hurdle * tie,
             )
             yield _leg(given, slot, (begin, finish), day, (may, mean, bonus))
 
@@ -193,7 +197,7 @@ def _leg(
     slot: PlanSlot,
     span: tuple[datetime, datetime],
     day: int,
-    rest: tuple[tuple[bool, bool], tuple[float, float], tuple[float, float]],
+    rest: tuple[tuple[bool, bool], tuple[float, float], tuple[float, float, float]],
 ) -> Leg:
     (may_export, may_charge), mean, bonus = rest
     battery, limits = given.battery, given.limits
@@ -229,6 +233,7 @@ def _leg(
         into=into if into >= least else 0.0,
         keep_out=bonus[0],
         keep_in=bonus[1],
+        hurdle=bonus[2],
     )
 
 

@@ -173,6 +173,9 @@ class PlanInput:
     """Per kWh stored at the end; None: its average worth (`horizon.terminal_value`)."""
     percentile: int = 50
     """Which PV the plan counts on: 10, 50 or 90."""
+    hurdle: float = 0.0
+    """What a kWh discharged by force must earn beyond its use otherwise, as a share of mean value
+    and mean cost together: forecasts err."""
     keep: tuple["Window", ...] = ()
     """Windows of the plan before: of two plans as good as each other the familiar one wins."""
 

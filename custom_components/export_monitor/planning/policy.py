@@ -80,7 +80,7 @@ class Walk:
     missing: float
     """What orders asked and the battery could not give or take (kWh)."""
     score: float = field(default=0.0)
-    """`value` minus penalties plus what breaks ties."""
+    """`value` minus penalties and hurdles, plus what breaks ties."""
 
     @property
     def stored(self) -> float:
@@ -111,11 +111,19 @@ def walk(horizon: Horizon, orders: Orders) -> Walk:
         if order is not None:
             delivered = _delivered(leg, order, passage)
             missing += order.hours * order.power - delivered
-            ties += delivered * (leg.keep_out if order.kind is Kind.DISCHARGE else leg.keep_in)
+            ties += _leaning(leg, order, passage, delivered)
     value += horizon.terminal * run.stored
     over = overrun(horizon, passages, orders)
     score = value - horizon.penalty * sum(over) + ties
     return Walk(tuple(passages), value, over, missing, score)
+
+
+def _leaning(leg: Leg, order: Order, passage: Passage, delivered: float) -> float:
+    """Return what speaks for an order beside its value: it breaks ties, or is to be overcome."""
+    if order.kind is Kind.CHARGE:
+        return leg.keep_in * delivered
+    more = passage.forced_grid - leg.export * passage.forced_hours
+    return leg.keep_out * delivered - leg.hurdle * more
 
 
 def worth(horizon: Horizon, leg: Leg, passage: Passage) -> float:

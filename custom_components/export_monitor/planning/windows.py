@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ..models import Kind
-from .horizon import KW, NO_DAY, Horizon, Leg
+from .horizon import KW, NO_DAY, PENALTY, SECONDS_PER_HOUR, Horizon, Leg
 from .models import Reason, Why, Window, WindowStep
 from .policy import SNAP_KWH, Order, Orders, Walk, keeps_limits, trimmed, walk
 
@@ -14,6 +15,8 @@ WHOLE_H = 1 / 3600
 REPAIRS = 5
 METER_STEP_KWH = 0.01  # what an AlphaESS export counter does not see
 IDLE_SHARE = 1e-4  # of the whole plan
+START_KWH = 0.02  # at the dearest: no window is worth a start that earns less
+GAP_H = 0.25  # a stop, its cooldown and a start take that long, or nearly
 ROOM_SHARE = 0.5
 
 
@@ -29,7 +32,7 @@ def settled(horizon: Horizon, orders: Orders) -> Orders:
     """Return orders as they are to run: joined where they can be, none too short."""
     placed = _if_kept(horizon, orders, _placed(horizon, orders))
     stretched = _if_kept(horizon, placed, _stretched(horizon, placed))
-    return _worthwhile(horizon, _without_short(horizon, stretched))
+    return _joined(horizon, _worthwhile(horizon, _without_short(horizon, stretched)))
 
 
 def windows(horizon: Horizon, orders: Orders, outcome: Walk) -> tuple[Window, ...]:
@@ -161,12 +164,47 @@ def _worthwhile(horizon: Horizon, orders: Orders) -> Orders:
     """Drop windows that earn next to nothing: none is worth a start of the battery's machinery."""
     outcome = walk(horizon, orders)
     least = IDLE_SHARE * max(abs(outcome.score), outcome.score - walk(horizon, {}).score)
+    least = max(least, _start_worth(horizon))
     for group in sorted(groups(horizon, orders), key=lambda found: len(found.legs)):
         fewer = {number: order for number, order in orders.items() if number not in group.legs}
         without = walk(horizon, fewer)
         if without.score > outcome.score - least and keeps_limits(horizon, fewer, without):
             orders, outcome = fewer, without
     return orders
+
+
+def _start_worth(horizon: Horizon) -> float:
+    return START_KWH * horizon.penalty / PENALTY
+
+
+def _joined(horizon: Horizon, orders: Orders) -> Orders:
+    """Close short gaps between windows of a kind by running beside them for longer at less power.
+
+    Each would cost a stop, a cooldown and a start, in which the second begins too late.
+    """
+    outcome = walk(horizon, orders)
+    found = list(groups(horizon, orders))
+    for before, after in pairwise(found):
+        first, second = before.legs[-1], after.legs[0]
+        begin = _end(horizon, first, orders[first])
+        gap = (_start(horizon, second, orders[second]) - begin).total_seconds() / SECONDS_PER_HOUR
+        if before.kind is not after.kind or second != first + 1 or not 0 < gap < GAP_H:
+            continue
+        longer = {n: _whole(horizon, n, orders[n]) for n in (first, second)}
+        tried = {**orders, **longer}
+        then = walk(horizon, tried)
+        if then.score >= outcome.score - _start_worth(horizon) and keeps_limits(
+            horizon, tried, then
+        ):
+            orders, outcome = tried, then
+    return orders
+
+
+def _whole(horizon: Horizon, number: int, order: Order) -> Order:
+    """Return an order stretched over the whole of its leg."""
+    hours = horizon.legs[number].hours
+    power = max(horizon.least, order.power * order.hours / hours)
+    return replace(order, hours=hours, power=min(order.power, power), late=False)
 
 
 def _start(horizon: Horizon, number: int, order: Order) -> datetime:

@@ -27,7 +27,7 @@ from custom_components.export_monitor.planning import (
 )
 from custom_components.export_monitor.planning.formulation import formulate
 from custom_components.export_monitor.planning.horizon import horizon, intervals
-from custom_components.export_monitor.planning.linear import Search
+from custom_components.export_monitor.planning.linear import Search, propose
 from custom_components.export_monitor.planning.policy import Order, walk
 from custom_components.export_monitor.planning.program import DeadlineError, Solution, Solver
 from tests.unit.planning.days import LONDON, case
@@ -284,8 +284,52 @@ def test_what_is_left_at_the_end_is_worth_its_average() -> None:
     given = replace(_given({17: 0.4}), terminal_value=None)
     ahead = horizon(given)
     mean = (0.1 * 23 + 0.4) / 24
-    assert ahead.terminal == pytest.approx(((mean + 0.25) / 2 - 0.01) * 0.9**0.5)
+    assert ahead.terminal == pytest.approx((0.25 * mean + 0.75 * 0.25 - 0.01) * 0.9**0.5)
     assert plan(given).objective >= plan(given).baseline
+
+
+def _three_hours(left: float) -> PlanInput:
+    """Return what is worth 2 kW in each of three hours, the least in the middle."""
+    return _given(
+        {16: 0.4, 17: 0.38, 18: 0.4},
+        battery=BatteryState(10.0, 100.0, 10.0),
+        limits=PowerLimits(target_export_w=2000.0),
+        left=left,
+    )
+
+
+def test_a_gap_too_short_to_stop_in_is_closed_by_running_longer_at_less_power() -> None:
+    given = _three_hours(5.7)
+    ahead = horizon(given)
+    asked = propose(ahead, 30.0).orders
+    assert {16, 17, 18} == set(asked)
+    assert 0.75 < asked[17].hours < 0.95
+    found = plan(given)
+    [window] = found.windows
+    assert (window.start, window.end) == (MIDNIGHT + 16 * HOUR, MIDNIGHT + 19 * HOUR)
+    assert window.energy_kwh == pytest.approx(5.7, abs=0.01)
+    assert window.steps[1].grid_w == pytest.approx(1700.0, abs=10.0)
+    assert found.days[0].exported_kwh <= 5.7 + 1e-4
+
+
+def test_a_longer_gap_stays() -> None:
+    found = plan(_three_hours(5.0))
+    assert len(found.windows) == 2
+    assert found.windows[1].start - found.windows[0].end >= timedelta(minutes=15)
+
+
+def test_no_window_is_worth_a_start_that_earns_next_to_nothing() -> None:
+    assert plan(_given({17: 0.4}, left=0.4)).windows
+    assert plan(_given({17: 0.4}, left=0.02)).windows == ()
+
+
+@BOTH
+def test_a_hurdle_keeps_what_is_hardly_worth_selling(linear: bool) -> None:
+    given = _given({17: 0.4, 18: 0.3}, limits=PowerLimits(target_export_w=3000.0))
+    before, after = (plan(replace(given, hurdle=share), linear=linear) for share in (0.0, 0.3))
+    assert before.windows[-1].end > MIDNIGHT + 18 * HOUR
+    assert 3.0 <= after.days[0].discharge_kwh < before.days[0].discharge_kwh - 0.3
+    assert plan(replace(given, hurdle=1.0), linear=linear).windows == ()
 
 
 def test_a_forecasts_slot_becomes_one_of_the_planners() -> None:

@@ -7,13 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from custom_components.export_monitor.models import Basis
+from custom_components.export_monitor.models import Basis, EndReason
 from custom_components.export_monitor.planning import Objective
 from simulation import __main__ as command
 from simulation.ahead import Choices
-from simulation.life import Life
+from simulation.life import Life, Ran
 from simulation.table import details, table
-from simulation.verdict import METER_STEP_KWH, Row, limits_true
+from simulation.verdict import METER_STEP_KWH, Row, deliveries, limits_true
 from simulation.weather import House, span
 from simulation.year import Job, Measure, Result, judged, live, measured
 
@@ -88,6 +88,15 @@ def test_plain_greedy_plans_what_is_not_there(measure: Measure) -> None:
     assert greedy.undelivered > 5.0
     assert greedy.gain < 0.9 * measure.best.gain
     assert 0.8 * measure.best.bound < measure.best.gain <= measure.best.bound + 1e-4
+
+
+def test_what_the_battery_did_not_hold_is_found_however_the_session_ended(tight: Life) -> None:
+    session = replace(tight.ran[0].session, reason=EndReason.WINDOW_END)
+    ran = Ran(session, planned_kwh=3.0, true_kwh=2.0, soc=11.0)
+    assert deliveries([ran], 10.0) == (3.0, 1.0)
+    assert deliveries([replace(ran, soc=50.0)], 10.0) == (2.0, 0.0)
+    at_floor = replace(ran, session=replace(session, reason=EndReason.SOC_FLOOR), soc=50.0)
+    assert deliveries([at_floor], 10.0) == (3.0, 1.0)
 
 
 def test_the_table_has_a_line_for_each(measure: Measure, foreseen: Result) -> None:
