@@ -73,6 +73,8 @@ async def test_without_a_frontend_it_is_set_up_all_the_same(hass: HomeAssistant)
 
 @pytest.fixture
 async def socket(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> MockHAClientWebSocket:
+    # The test's web server takes no more addresses once it runs.
+    assert await async_setup_component(hass, const.DOMAIN, {})
     return await hass_ws_client(hass)
 
 
