@@ -32,6 +32,7 @@ from .inputs.states import HassStates
 from .inputs.wiring import entity_ids
 from .inspection import Inspection, forget_issues
 from .ledger_file import LedgerFile
+from .lookout import Lookout
 from .models import EndReason, Settings
 from .planning import PlanSettings
 from .plans import Plans
@@ -125,17 +126,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     alerts = Alerts(hass, prefix, entry.entry_id, fallback, channels)
     await alerts.prepare()
     live = _live_settings(entry)
-    control = Control(
-        hass,
-        sources,
-        battery,
-        storage,
-        alerts,
-        update_circuit,
-        battery_circuit,
-        resilience.staleness,
-        live,
-    )
+    lookout = Lookout(sources, battery, update_circuit, battery_circuit, resilience.staleness, live)
+    control = Control(hass, lookout, storage, alerts)
     coordinator = ExportMonitorCoordinator(
         hass,
         entry,

@@ -21,11 +21,7 @@ from homeassistant.helpers.event import (
 from homeassistant.util import dt as dt_util
 
 from .alerts import Alerts
-from .battery import Battery
-from .culprit import culprit
-from .degraded import degraded
 from .engine import errors as ledger
-from .engine.accounting import required
 from .engine.restart import resume
 from .engine.session import step
 from .engine.state import (
@@ -47,12 +43,10 @@ from .engine.state import (
     WriteKind,
 )
 from .engine.stop import STOP_ERRORS
-from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
 from .failsafe import Failsafe
-from .inputs.sources import Sources
 from .journal import log_answer, log_end
+from .lookout import Lookout
 from .models import (
-    Degraded,
     EndReason,
     Errors,
     ErrorState,
@@ -61,9 +55,7 @@ from .models import (
     Observation,
     Origin,
     Readings,
-    Settings,
 )
-from .planning import PlanSettings
 from .records import Records
 from .storage import Record, Storage, record_of
 
@@ -81,30 +73,17 @@ class Control:
     in tasks whose results come back as events.
     """
 
-    def __init__(  # noqa: PLR0913 - the rooms it joins
-        self,
-        hass: HomeAssistant,
-        sources: Sources,
-        battery: Battery,
-        storage: Storage,
-        alerts: Alerts,
-        update_circuit: CircuitBreaker,
-        battery_circuit: CircuitBreaker,
-        staleness: StaleDataDetector,
-        settings: Callable[[], Settings],
+    def __init__(
+        self, hass: HomeAssistant, lookout: Lookout, storage: Storage, alerts: Alerts
     ) -> None:
         """Join the rooms; nothing runs before `begin`."""
         self._hass = hass
-        self._sources = sources
-        self._battery = battery
+        self.lookout = lookout
+        self._wiring = lookout.sources.wiring
+        self._battery = lookout.battery
         self._alerts = alerts
-        self._update_circuit = update_circuit
-        self._battery_circuit = battery_circuit
-        self._staleness = staleness
-        self._settings = settings
         self.state = State()
         self.errors = Errors()
-        self.readings: Readings | None = None
         self._listeners: list[Callable[[], None]] = []
         self._witnesses: list[Callable[[Command | None, State, State], None]] = []
         self._replies: dict[str, asyncio.Future[Reply]] = {}
@@ -116,7 +95,6 @@ class Control:
         self._orphan_timer: CALLBACK_TYPE | None = None
         self._left = False
         self._shutting_down = False
-        self._blinded = False
         self._unheard = False
         self._records = Records(hass, storage, self._record)
         self._failsafe = Failsafe(hass, self._write_bare, time.monotonic)
@@ -140,9 +118,7 @@ class Control:
             self.report(error)
         self.errors = replace(self.errors, history=history)  # but has not happened again
         self._unsubscribe = [
-            async_track_state_change_event(
-                self._hass, self._sources.wiring.deciding_ids, self._on_report
-            ),
+            async_track_state_change_event(self._hass, self._wiring.deciding_ids, self._on_report),
             self._hass.async_add_shutdown_job(HassJob(self._stop_before_shutdown)),
         ]
         self.observe()
@@ -299,50 +275,12 @@ class Control:
         return await reply
 
     @property
-    def awaiting_reports(self) -> bool:
-        """Whether nothing but second reports after start-up is missing: no fault of anybody."""
-        if self.readings is None:
-            return False
-        problems = {
-            reading.problem
-            for reading in required(self.readings, self._settings())
-            if not reading.usable
-        }
-        return problems == {Problem.AWAITING_REPORT}
-
-    def degraded(self, plan: PlanSettings) -> tuple[Degraded, ...]:
-        """Return what works worse than it could at the last look."""
-        if self.readings is None:
-            return ()
-        return degraded(self._sources, self.readings, self.state, self._settings(), plan)
-
-    def faulty(self) -> tuple[str, str] | None:
-        """Return the first required entity that could not be used at the last look, and why."""
-        return None if self.readings is None else self._sources.faulty(self.readings)
+    def readings(self) -> Readings | None:
+        """What the sources said at the last look."""
+        return self.lookout.readings
 
     def _observation(self) -> Observation:
-        self.readings = self._read()
-        settings = self._battery.fitted(self._settings())
-        return Observation(
-            now=self.now(),
-            readings=self.readings,
-            settings=settings,
-            battery_circuit_open=self._battery_circuit.state is BreakerState.OPEN,
-            update_circuit_open=self._update_circuit.state is BreakerState.OPEN,
-            data_stale=self._staleness.age() is not None and self._staleness.is_stale(),
-        )
-
-    def _read(self) -> Readings:
-        """Return what the sources say, nothing where they fail: a stop has to be followed still."""
-        try:
-            readings = self._sources.read()
-        except Exception:  # whatever it was, it must not take the guard along
-            if not self._blinded:
-                _LOGGER.exception("The sources cannot be read; the worst case is assumed")
-            self._blinded = True
-            return self._sources.nothing()
-        self._blinded = False
-        return readings
+        return self.lookout.observe(self.now())
 
     @callback
     def _take(self, event: MachineEvent) -> None:
@@ -374,7 +312,7 @@ class Control:
             return
         kind = self.state.kind
         if isinstance(event, StopRequested) and self.state.phase is Phase.IDLE:
-            kind = event.kind if self._sources.wiring.charge_switch_id else Kind.DISCHARGE
+            kind = event.kind if self._wiring.charge_switch_id else Kind.DISCHARGE
         if self._failsafe.stop(kind, asked=asked):
             self.report(STOP_ERRORS[kind], "internal error")
 
@@ -388,7 +326,7 @@ class Control:
             self._carry_out(command)
             self._tell(command, before)
         self._tell(None, before)
-        self._sources.judge_steps(before, self.state)
+        self.lookout.sources.judge_steps(before, self.state)
         self._guard_while_needed()
         self._records.keep(before, self.state)
         if commands or before.phase is not self.state.phase:
@@ -417,7 +355,7 @@ class Control:
             case Clear(error):
                 self.withdraw(error)
             case Reply():
-                log_answer(command, self.state.decision, self._staleness.age())
+                log_answer(command, self.state.decision, self.lookout.age())
                 self._reply(command)
             case Ended(session):
                 log_end(session)
@@ -432,9 +370,7 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = culprit(
-            error, self._battery, self._sources, self.readings, self.state.kind
-        )
+        entity_id, problem = self.lookout.culprit(error, self.state.kind)
         detail = detail or problem
         self.state = replace(self.state, faults=self.state.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
@@ -488,7 +424,7 @@ class Control:
                 stop()
             self._stop_guarding.clear()
         elif not self._stop_guarding:  # also where a stop is followed after an unload
-            ids = self._sources.wiring.guarding_ids
+            ids = self._wiring.guarding_ids
             self._stop_guarding = [
                 async_track_time_interval(self._hass, self._on_guard, GUARD_INTERVAL),
                 async_track_state_change_event(self._hass, ids, self._on_report),

@@ -34,8 +34,9 @@ from .models import (
     StandingError,
 )
 from .plans import Plans
+from .refusal import refusal
 from .resilience import Resilience
-from .settings import merged, plan_settings_of
+from .settings import merged, option_flag, plan_settings_of
 from .storage import Storage
 
 _LOGGER = logging.getLogger(__name__)
@@ -74,6 +75,10 @@ class Snapshot:
     """All required sources are there, valid and fresh."""
     decision: Decision | None
     """The present decision where it rests on complete data."""
+    blocker: Blocker | None
+    """Why a discharge would be refused now, our own session and the dry run included."""
+    charge_blocker: Blocker | None
+    """Likewise a charge up to full."""
     session: Session | None
     """The session that runs, else the last one."""
     errors: Errors
@@ -191,7 +196,10 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 self.staleness.mark_update()
                 if was_stale:  # its error need not stand until the next poll
                     self.control.observe()
-            elif self.control.faulty() is not None and not self.control.awaiting_reports:
+            elif (
+                self.control.lookout.faulty() is not None
+                and not self.control.lookout.awaiting_reports
+            ):
                 # What only the metering objects to is old data, and no reason to look less often.
                 self._update_circuit.record_failure()
             self._log_change()
@@ -223,6 +231,8 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             running=self.discharge_active,
             complete=complete,
             decision=state.decision if complete else None,
+            blocker=self._refusal(Kind.DISCHARGE),
+            charge_blocker=self._refusal(Kind.CHARGE),
             session=state.session or state.last,
             errors=self.control.errors,
             soc=readings.soc.value,
@@ -233,9 +243,18 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             carbon=carbon,
             carbon_index=index,
             carbon_cached_since=None if readings.carbon is None else readings.carbon.cached_since,
-            degraded=self.control.degraded(plan_settings_of(merged(self.config_entry))),
-            faulty=None if complete else self.control.faulty(),
+            degraded=self.control.lookout.degraded(
+                state, plan_settings_of(merged(self.config_entry))
+            ),
+            faulty=None if complete else self.control.lookout.faulty(),
         )
+
+    def _refusal(self, kind: Kind) -> Blocker | None:
+        state, readings = self.control.state, self.control.readings
+        if state.decision is None or readings is None:  # an observation always decides
+            return Blocker.NO_DATA
+        dry_run = option_flag(merged(self.config_entry), const.CONF_DRY_RUN)
+        return refusal(state, readings, state.decision, kind, dry_run=dry_run)
 
     def _status(self, state: State) -> DischargeStatus:
         if any(error.state in BATTERY_FAULTS for error in self.control.errors.standing):

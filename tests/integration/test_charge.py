@@ -521,7 +521,7 @@ async def test_taking_its_controls_away_stops_it(charging: House) -> None:
 async def test_sources_that_fail_leave_its_stop_possible(
     charging: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources = charging.runtime.control._sources
+    sources = charging.runtime.control.lookout.sources
 
     def fails() -> None:
         raise ZeroDivisionError

@@ -21,7 +21,7 @@ async def test_a_stop_goes_through_while_the_sources_cannot_be_read(
     running: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = running
-    monkeypatch.setattr(house.runtime.control._sources, "read", _broken)
+    monkeypatch.setattr(house.runtime.control.lookout.sources, "read", _broken)
     await house.advance(3)
     assert house.state.phase is Phase.ACTIVE
     with pytest.raises(HomeAssistantError) as failed:  # nothing can prove it

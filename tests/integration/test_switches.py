@@ -88,7 +88,7 @@ async def test_what_1x_left_in_the_entrys_data_is_in_force_until_it_is_changed(
 ) -> None:
     await house.set_up(wiring={const.CONF_DRY_RUN: "on"})
     assert state(house, "dry_run") == "on"
-    assert house.runtime.control._settings().dry_run
+    assert house.runtime.control.lookout._settings().dry_run
     await turn(house, "dry_run", "off")
     assert state(house, "dry_run") == "off"
-    assert not house.runtime.control._settings().dry_run
+    assert not house.runtime.control.lookout._settings().dry_run
