@@ -249,6 +249,34 @@ SCHEDULES = {
         faults=(Fault(FaultKind.SENSOR_FROZEN, at=100, duration=98, target="grid", value=0.05),),
         length=261,
     ),
+    # 1: the inverter gave less than it was told; a lower command that it was below of changed little.
+    "a kettle goes off while the inverter is at its own limit": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),
+            soc=86.1,
+            load_w=500.0,
+            pv_w=1500.0,
+            generated_before=0.8,
+            basis=Basis.GENERATED,
+            contract_kwh=0.8,
+            margin_kwh=0.5,
+            target_w=5000.0,
+            site_limit_w=3680.0,
+            kettle_s=40,
+            min_soc=20.0,
+            lease_min=10.0,
+            absent=("dispatch",),
+            service_s=1,
+            write_s=0.1,
+            reset_s=0.3,
+            jitter_s=0.5,
+            latency_s=0.0,
+        ),
+        start_at=93,
+        start_tries=3,
+        retry_s=45,
+        length=404,
+    ),
 }
 
 

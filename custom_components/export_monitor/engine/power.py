@@ -175,8 +175,10 @@ def _given(turn: Turn, observation: Observation, session: Session) -> float:
     battery = watts(observation.readings.battery_power)
     if battery is None:
         return least
-    if battery < CLIPPED_SHARE * least:
-        return max(0.0, battery)  # the inverter is at its own limit, or the battery at its cutoff
+    # The inverter is at its own limit, or the battery at its cutoff. And where the site's limit is
+    # passed every watt counts: less than was asked for is not brought down by asking a little less.
+    if battery < CLIPPED_SHARE * least or turn.state.modulation.over_site is not None:
+        return max(0.0, min(battery, session.power_w))
     return max(least, min(battery, session.power_w))
 
 

@@ -192,6 +192,17 @@ def test_more_than_the_site_may_export_is_brought_down_at_once() -> None:
     assert world.phase is Phase.ACTIVE
 
 
+def test_a_battery_that_gives_less_than_it_was_told_is_brought_down_from_what_it_gives() -> None:
+    world = _house(SITE, load_w=1700.0, pv_w=1500.0)
+    world.on_second = lambda w: setattr(w, "power_w", min(w.power_w, 3500.0))
+    world.discharging().run(120)
+    told = _powers(world)
+    assert told[-1] >= 3800.0  # told more and more, while it gives 3500 W
+    world.load_w = 500.0
+    world.run(60)
+    assert _powers(world) == [*told, 2500.0]
+
+
 def test_a_sun_beyond_the_sites_limit_ends_it() -> None:
     world = _house(SITE).discharging().run(60)
     world.pv_w = 4500.0
