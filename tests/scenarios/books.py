@@ -26,6 +26,7 @@ from .verdict import Verdict
 METER_STEP = 0.01
 PV_STEP = 0.1
 TICK_S = 60.0
+HELD_BACK_S = 3 * TICK_S
 TOLD_S = 125  # two ticks: the plant's own, and the poll of it; and some jitter
 CUTOFF_BAND = 1.5
 JOULES_PER_KWH = 3_600_000.0
@@ -307,9 +308,21 @@ class Books:
         """
         told = 0.0
         for fault in self._schedule.faults:
-            if fault.target == "export" and fault.kind in INVENTED:
-                told += (2 + fault.duration // TICK_S) * fault.value * max(1.0, true) + true
+            if fault.target != "export" or fault.kind not in INVENTED:
+                continue
+            told += (2 + fault.duration // TICK_S) * fault.value * max(1.0, true) + true
+            if fault.kind is FaultKind.SENSOR_OUT_OF_RANGE and self._believes_anything:
+                told += 2 * HELD_BACK_S * INVERTER_W / JOULES_PER_KWH
         return told
+
+    @property
+    def _believes_anything(self) -> bool:
+        """Whether the counter may show any figure (page 3), and nothing else tells what flowed.
+
+        One that holds for three readings is a new beginning, and so is its return; what flowed
+        meanwhile is the worst case.
+        """
+        return self._settings.lifetime_counters and not self._grid
 
     def _judge_sum(self, look: Look, true: float) -> None:
         """Hold the accepted steps against the plant: what has not ticked yet is not told yet."""
