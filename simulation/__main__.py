@@ -20,7 +20,10 @@ UNITS = {Objective.PRICE: "£", Objective.CARBON: "kg CO2"}
 
 
 def main() -> int:
-    """Run, print the table, draw the pictures; 1 where `generated` was over by more than a step."""
+    """Run, print the table, draw the pictures.
+
+    1 where `generated` was over by more than a step, or where a record is not the plant's truth.
+    """
     options = _options()
     jobs = _jobs(options)
     measure = measured(jobs[0])
@@ -38,6 +41,7 @@ def main() -> int:
             heading(measure.base, measure.best, options.days, unit, measure.skill),
             table(rows, options.days, unit),
             details(rows, options.days),
+            "\n".join(result.audit.told(result.job.name) for result in results),
             f"`{command}`: {took:.0f} s; {versions()}, seed {options.seed}.",
         )
     )
@@ -47,7 +51,10 @@ def main() -> int:
     broken = [r for r in results if r.job.choices.basis is Basis.GENERATED and r.row.days_over]
     for result in broken:
         print(f"FAILED: {result.job.name} was over by {result.row.most_over:.3f} kWh")
-    return int(bool(broken))
+    untrue = [result for result in results if result.audit.faults]
+    for result in untrue:
+        print(f"FAILED: the record of {result.job.name}: {'; '.join(result.audit.faults)}")
+    return int(bool(broken or untrue))
 
 
 def _options() -> argparse.Namespace:
@@ -62,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--target", type=float, default=4000.0, help="W at the grid")
     parser.add_argument("--fixed", type=float, default=8.0, help="kWh a day, for that basis")
     parser.add_argument("--steady", action="store_true", help="nothing changes within a half hour")
+    parser.add_argument("--lifetime", action="store_true", help="meters that never begin anew")
     parser.add_argument("--without-solver", action="store_true", help="plan by the greedy planner")
     parser.add_argument("--picture", type=date.fromisoformat, help="the day to draw")
     parser.add_argument("--out", type=Path, help="folder for pictures and table")
@@ -94,6 +102,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
             ),
             steady=options.steady,
             pictured=pictured,
+            lifetime=options.lifetime,
         )
         for perfect, basis, margin in product(hows, bases, options.margin)
     ]

@@ -43,7 +43,8 @@ from custom_components.export_monitor.models import (
 )
 from custom_components.export_monitor.outlook import Known, NoPlan, outlook
 from custom_components.export_monitor.planning import Objective, Plan, plan
-from custom_components.export_monitor.planning.execution import (
+from custom_components.export_monitor.planning.execution import answered, conduct
+from custom_components.export_monitor.planning.fates import (
     Execution,
     Look,
     Outcome,
@@ -51,8 +52,6 @@ from custom_components.export_monitor.planning.execution import (
     Revise,
     Start,
     Stop,
-    answered,
-    conduct,
 )
 from custom_components.export_monitor.replanning import outlived
 
@@ -329,6 +328,8 @@ class Life:
             stopping=state.phase is Phase.STOPPING,
             last=state.last,
             auto_discharge=True,
+            surplus_w=self.plant.pv_w - self.plant.load_w,
+            target_w=0.0 if state.decision is None else state.decision.power_w,
         )
         self._execution, wishes, outcomes = conduct(self._execution, self._plan, look)
         self._tell(outcomes)

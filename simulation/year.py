@@ -10,8 +10,8 @@ import time
 
 from .ahead import Choices, Prospect
 from .forecasts import Forecaster, Skill, skill
-from .life import Life
 from .pictures import of_day, of_year
+from .record import Audit, Recorded, audit
 from .verdict import Common, Row, common, row_of_life, row_of_track
 from .weather import House, Span, span
 from .yardsticks import (
@@ -41,6 +41,8 @@ class Job:
     steady: bool = False
     pictured: int | None = None
     """The day to draw, counted from the first."""
+    lifetime: bool = False
+    """The meters count on for ever, and do not begin anew at midnight."""
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class Result:
     row: Row
     day: str | None
     year: str
+    audit: Audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,12 @@ class Measure:
     skill: Skill
 
 
-def live(job: Job, tick: Callable[[float], None] | None = None) -> tuple[Life, float]:
+def live(job: Job, tick: Callable[[float], None] | None = None) -> tuple[Recorded, float]:
     """Run the engine through a job's days; return how many times faster than real time, too."""
     days = job.span()
     forecaster = Forecaster.of(days, job.seed, perfect=job.choices.perfect)
-    life = Life(days, job.house, job.choices, Prospect(days, job.house, job.choices, forecaster))
+    prospect = Prospect(days, job.house, job.choices, forecaster)
+    life = Recorded(days, job.house, job.choices, prospect, lifetime=job.lifetime)
     life.pictured, life.tick = job.pictured, tick
     began = time.perf_counter()
     life.run()
@@ -103,7 +107,7 @@ def judged(job: Job, tick: Callable[[float], None] | None = None) -> Result:
     if life.minutes and job.pictured is not None:
         begin, end = (days.slot_of(moment) for moment in days.days[job.pictured])
         picture = of_day(life, tuple(rates.value[begin:end]))
-    return Result(job, row, picture, of_year(life))
+    return Result(job, row, picture, of_year(life), audit(life))
 
 
 def measured(job: Job) -> Measure:

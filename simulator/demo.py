@@ -1,8 +1,8 @@
 """The demo: a simulated house, a real Home Assistant, and the integration set up in it.
 
-`scripts/demo` runs this. With `--check` nobody needs to look: it discharges once as planned and
-once as asked, holds what the integration did against the plant's truth, and exits 0 only if that
-was right.
+`scripts/demo` runs this. With `--check` nobody needs to look: it asks the calendar for tomorrow's
+windows, discharges once as planned and once as asked, holds what the integration did against the
+plant's truth and its reasons against what a person would write, and exits 0 only if all was right.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ AUTO_USED_KWH = 0.03
 DISPATCH_START = 0x0880
 STATUS = "sensor.export_monitor_discharge_status"
 AUTO_SWITCH = "switch.export_monitor_enable_auto_discharge"
+PLAN = "sensor.export_monitor_discharge_plan_today"
 CALENDAR = "calendar.export_monitor_plan"
+ACTIVITY = "event.export_monitor_activity"
+LEAST_SPACES = 4  # of a sentence
 DOMAIN = "export_monitor"
 LIFETIME_EXPORT = "sensor.alphaess_total_energy_feed_to_grid_meter"
 DAILY_COUNTERS = (
@@ -139,9 +142,14 @@ async def ready(hass: HomeAssistantProcess, timeline: Timeline) -> float:
     return exported.number
 
 
-async def plan_ahead(hass: HomeAssistantProcess, entry_id: str) -> None:
-    """Let it plan; nothing starts by itself yet."""
-    await reconfigure(hass, entry_id, "planning", enable_ci_planning=True)
+async def plan_ahead(hass: HomeAssistantProcess, entry_id: str, objective: str = "carbon") -> None:
+    """Let it plan, and wait for the plan; nothing starts by itself yet."""
+    before = await hass.client.state(PLAN)
+    made = None if before is None else before.attributes.get("made_at")
+    await reconfigure(
+        hass, entry_id, "planning", enable_ci_planning=True, planning_objective=objective
+    )
+    await hass.client.wait_for(PLAN, lambda s: s.attributes.get("made_at") not in (None, made), 75)
 
 
 async def _planned(hass: HomeAssistantProcess, zone: str, timeline: Timeline) -> None:
@@ -156,7 +164,9 @@ async def _planned(hass: HomeAssistantProcess, zone: str, timeline: Timeline) ->
             answer=True,
             entity_id=CALENDAR,
             start_date_time=now.isoformat(),
-            end_date_time=(now + timedelta(hours=30)).isoformat(),
+            end_date_time=datetime.combine(
+                tomorrow + timedelta(days=1), datetime.min.time(), ZoneInfo(zone)
+            ).isoformat(),
         )
         events = answer[CALENDAR]["events"]
         if any(datetime.fromisoformat(event["start"]).date() == tomorrow for event in events):
@@ -168,7 +178,15 @@ async def _planned(hass: HomeAssistantProcess, zone: str, timeline: Timeline) ->
     for event in events:
         start, end = (datetime.fromisoformat(event[side]) for side in ("start", "end"))
         timeline.say(f"planned for {start:%d %b %H:%M}-{end:%H:%M}: {event['summary']}")
-        timeline.say(f"  because: {event['description']}")
+        timeline.say(f"  because: {_readable(event['description'])}")
+
+
+def _readable(text: str) -> str:
+    """Return a reason as it is, if it is a sentence and no key, placeholder or empty text."""
+    plain = not set("_{}") & set(text) and text[:1].isupper() and text.count(" ") >= LEAST_SPACES
+    if not plain:
+        raise CheckFailedError(f"nobody would write that: {text!r}")
+    return text
 
 
 async def _automatic(
@@ -195,6 +213,10 @@ async def _automatic(
     if status.attributes["origin"] != "automatic":
         raise CheckFailedError(f"it was started by somebody: {status.attributes['origin']}")
     timeline.say("a planned discharge has begun by itself")
+    began = await client.wait_for(ACTIVITY, lambda s: s.attributes["event_type"] == "started", 10)
+    timeline.say(f"  activity: {_readable(began.attributes['words'])}")
+    running = await client.wait_for(CALENDAR, "on", 10)
+    timeline.say(f"  the calendar is on: {running.attributes['message']}")
     deadline = time.monotonic() + 90
     while (await house.truth())["exported_kwh"] < before["exported_kwh"] + AUTO_USED_KWH:
         if time.monotonic() > deadline:
@@ -206,10 +228,8 @@ async def _automatic(
     await client.wait_for(STATUS, lambda s: s.state != "Active", 30)
     if (await house.truth())["dispatch_active"]:
         raise CheckFailedError("auto-discharge is off, the inverter's dispatch is still armed")
-    activity = await client.wait_for(
-        "event.export_monitor_activity", lambda s: s.attributes.get("event_type") == "ended", 10
-    )
-    timeline.say(f"auto-discharge is off again; activity: {activity.attributes['words']}")
+    ended = await client.wait_for(ACTIVITY, lambda s: s.attributes["event_type"] == "ended", 10)
+    timeline.say(f"auto-discharge is off again; activity: {_readable(ended.attributes['words'])}")
 
 
 async def _leave(hass: HomeAssistantProcess, entry_id: str) -> None:
@@ -327,14 +347,17 @@ async def run(args: argparse.Namespace) -> None:
             timeline.say("the integration is set up through its config flow")
             await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
             timeline.say("system health: Healthy")
-            await plan_ahead(hass, entry_id)
             if args.check:
-                await _planned(hass, zone, timeline)
+                for objective in ("price", "carbon"):
+                    await plan_ahead(hass, entry_id, objective)
+                    timeline.say(f"the plan by {objective}:")
+                    await _planned(hass, zone, timeline)
                 await _automatic(hass, house, entry_id, zone, timeline)
                 await _leave(hass, entry_id)
                 await _check(hass, house, timeline)
                 timeline.say("check passed")
             else:
+                await plan_ahead(hass, entry_id)
                 await _wait(hass, house, limit)
 
 
@@ -350,7 +373,8 @@ async def _wait(hass: HomeAssistantProcess, house: SimulatorProcess, limit: floa
     2. Press Stop in mid-discharge; set the target to 0 W and press Start: it says why not.
     3. Look at the calendar "Plan": windows, and why they stand there. In the options, under
        "Planning", let the export window begin now and end in {AUTO_MIN} minutes, and switch
-       "Enable auto discharge" on: a discharge begins by itself within a minute.
+       "Enable auto discharge" on: a discharge begins by itself within a minute. With "Price" as
+       what is planned for, the windows follow the Octopus tariff instead of the carbon intensity.
     4. On the house's page switch on "hang" or "drop" in mid-discharge and watch the health.
   Ctrl-C ends everything.
 """,

@@ -1,7 +1,7 @@
-"""Makes the documentation's pictures: the config flow and the demo's dashboard, in a real browser.
+"""Makes the documentation's pictures: config flow, card and dashboard, in a real browser.
 
 `scripts/screenshots` runs this. The house and Home Assistant are the demo's; what the pictures
-show has really happened, two minutes of it.
+show has really happened, some minutes of it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from typing import TYPE_CHECKING
 
 from PIL import Image
 from playwright.async_api import async_playwright
 
 from simulator.demo import (
-    ALLOWANCE_KWH,
-    DAY_KWH,
     DOMAIN,
     HOUR,
     MARGIN_KWH,
-    METER_STEP_KWH,
-    POWER_W,
     CheckFailedError,
     Timeline,
-    plan_ahead,
     ready,
     reconfigure,
     set_up,
@@ -46,21 +40,31 @@ from simulator.launch import (
 if TYPE_CHECKING:
     from playwright.async_api import Browser, FloatRect, Locator, Page
 
-WIDTH = 1280
+    from simulator.ha_client import HomeAssistantClient
+
+DESKTOP = (1280, 1000)
+TALL = (1280, 1500)
+LOW = (1280, 560)
+PHONE = (390, 844)
 COLOURS = 256  # what a picture of a user interface gets by with
 MARGIN = 24
 TITLE = 96  # of a dialog, and a little of what is above it
+LIMIT_KWH = 17.0  # more than the battery holds: the gauge shows what is kept
+TARGET_W = 3000.0
+CLOUDY = 0.25  # the sun of a fine day alone would use the whole limit, and leave nothing to plan
 MID_S = 60.0
 METER_S = 62.0  # the package reads its meters once a minute
-HISTORY_S = 30.0  # for the graphs of a house at rest
-# Seconds of a minute: before the first the graphs cut the label of that minute off; a discharge
-# that starts at the second is in its middle when they do not.
-LABELS_FIT_S = 36.0
-START_S = 28.0
+ALARM_MS = 60_000
+SLOW_MS = 30_000
+CARD = "export-monitor-card"
+CARD_PATH = "export-card"
+STRATEGY_PATH = "export-auto"
 STATUS = "sensor.export_monitor_discharge_status"
 EXPORTED = "sensor.export_monitor_exported_today"
-PLAN = "sensor.export_monitor_discharge_plan_tomorrow"
-TARGET = "number.export_monitor_target_export"
+PLANS = (
+    "sensor.export_monitor_discharge_plan_tomorrow",
+    "sensor.export_monitor_next_charge_session",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What keeps a browser on a machine without display, graphics and network quiet.
 FLAGS = (
@@ -94,6 +98,25 @@ async def _save(page: Page, path: Path, clip: FloatRect | None = None) -> None:
     image.save(path, optimize=True)
 
 
+async def make_dashboards(client: HomeAssistantClient) -> None:
+    """Make one dashboard with the card alone, and one by the strategy."""
+    section = {"type": "grid", "cards": [{"type": f"custom:{CARD}"}]}
+    view = {"title": "Card", "type": "sections", "sections": [section]}
+    for path, title, config in (
+        (CARD_PATH, "Card", {"views": [view]}),
+        (STRATEGY_PATH, "Battery", {"strategy": {"type": "custom:export-monitor"}}),
+    ):
+        await client.command(
+            "lovelace/dashboards/create",
+            url_path=path,
+            title=title,
+            mode="storage",
+            require_admin=False,
+            show_in_sidebar=True,
+        )
+        await client.command("lovelace/config/save", url_path=path, config=config)
+
+
 class Album:
     """One Home Assistant in a browser, and where its pictures go."""
 
@@ -103,10 +126,12 @@ class Album:
         self._browser = browser
         self._folder = folder
 
-    async def page(self, path: str, *, height: int, dark: bool = False, scale: int = 1) -> Page:
+    async def page(
+        self, path: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, scale: int = 1
+    ) -> Page:
         """Open a page of the frontend in a fresh profile."""
         context = await self._browser.new_context(
-            viewport={"width": WIDTH // scale, "height": height},
+            viewport={"width": size[0] // scale, "height": size[1]},
             device_scale_factor=scale,
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
@@ -115,10 +140,60 @@ class Album:
         await page.goto(self._hass.url + path)
         return page
 
+    async def card(self, *, phone: bool = False, dark: bool = False) -> Locator:
+        """Return the card on a page of its own, once it shows a state and its timeline."""
+        page = await self.page(f"/{CARD_PATH}/0", size=PHONE if phone else DESKTOP, dark=dark)
+        card = page.locator(CARD).first
+        await card.locator(".chip").filter(has_text=re.compile(r"\w")).wait_for(timeout=SLOW_MS)
+        await card.locator(".plot").wait_for(timeout=SLOW_MS)
+        await page.wait_for_timeout(500)
+        return card
+
+    async def keep_card(self, name: str, card: Locator) -> None:
+        """Take a picture of the card alone and close its page."""
+        await card.page.set_viewport_size(
+            {"width": await card.page.evaluate("innerWidth"), "height": 2000}
+        )
+        await card.page.wait_for_timeout(500)
+        await _save(card.page, self._folder / f"{name}.png", await card.bounding_box())
+        await card.page.context.close()
+
+    async def view(
+        self,
+        name: str,
+        view: str,
+        shows: str,
+        *,
+        size: tuple[int, int] = DESKTOP,
+        dark: bool = False,
+    ) -> None:
+        """Take a picture of a view that the strategy has built."""
+        page = await self.page(f"/{STRATEGY_PATH}/{view}", size=size, dark=dark)
+        await page.locator(shows).first.wait_for(timeout=SLOW_MS)
+        await page.wait_for_timeout(4000)  # the graphs are drawn when their history has come in
+        await _save(page, self._folder / f"{name}.png")
+        await page.context.close()
+
+    async def question(self, name: str) -> None:
+        """Take a picture of what the card asks before a start, on a phone."""
+        card = await self.card(phone=True)
+        await card.get_by_role("button", name="Start discharge").click()
+        await card.get_by_role("dialog").wait_for()
+        await _save(card.page, self._folder / f"{name}.png")
+        await card.page.context.close()
+
+    async def unproven_stop(self, name: str) -> None:
+        """Stop a battery that does not listen, and take a picture of the alarm."""
+        card = await self.card(phone=True)
+        await card.get_by_role("button", name="Stop").click()
+        alarm = card.get_by_role("alert").filter(has_text="may still be discharging")
+        await alarm.wait_for(timeout=ALARM_MS)
+        await self.keep_card(name, card)
+
     async def config_flow(self) -> None:
         """Go through the user's flow with what it proposes, and take a picture of each form."""
         path = f"/config/integrations/dashboard/add?domain={DOMAIN}"
-        page = await self.page(path, height=2600, scale=2)
+        page = await self.page(path, size=(DESKTOP[0], 2600), scale=2)
         await page.locator("dialog-box").get_by_role("button", name="OK").click()
         buttons = page.locator("dialog-data-entry-flow")
         for number, step in enumerate(STEPS, start=1):
@@ -159,76 +234,70 @@ class Album:
         clip: FloatRect = {
             "x": 0,
             "y": top,
-            "width": WIDTH / 2,
+            "width": DESKTOP[0] / 2,
             "height": button["y"] + button["height"] + 2 * MARGIN - top,
         }
         await _save(page, self._folder / f"{name}.png", clip)
 
-    async def dashboard(self, name: str, *, dark: bool = False) -> None:
-        """Take a picture of the demo's dashboard as it is now."""
-        page = await self.page("/export-monitor/discharge", height=1100, dark=dark)
-        await page.locator("hui-history-graph-card").first.wait_for()
-        await page.wait_for_timeout(4000)  # the graphs are drawn when their history has come in
-        await _save(page, self._folder / f"{name}.png")
-        await page.context.close()
 
-    async def planning(self) -> None:
-        """Take a picture of the calendar's plan, and one of a window that says why."""
-        page = await self.page("/calendar", height=900)
-        await page.locator(".fc-event").first.wait_for()
-        await page.wait_for_timeout(2000)
-        await _save(page, self._folder / "plan-calendar.png")
-        await page.locator(".fc-event").first.click()
-        await page.wait_for_timeout(2000)
-        await _save(page, self._folder / "plan-window.png")
-        await page.context.close()
+async def _begin(hass: HomeAssistantProcess, house: SimulatorProcess, timeline: Timeline) -> None:
+    """Set the house up with a plan for the next day."""
+    await house.set_plant(forecast_factor=CLOUDY)
+    exported = await ready(hass, timeline)
+    limit = round(exported + MARGIN_KWH + LIMIT_KWH, 2)
+    entry_id = await set_up(hass, fixed_limit=limit, target_export=TARGET_W)
+    await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
+    await reconfigure(
+        hass, entry_id, "planning", enable_ci_planning=True, enable_charge_planning=True
+    )
+    for plan in PLANS:
+        await hass.client.wait_for(plan, lambda state: "kWh" in state.state, 90)
+    await hass.client.wait_for(STATUS, "Needed", 30)
+    await make_dashboards(hass.client)
 
 
-async def _until_second(second: float) -> None:
-    """Wait for a second of the minute."""
-    await asyncio.sleep((second - time.time()) % 60.0)
-
-
-async def _target(hass: HomeAssistantProcess, watts: float, status: str) -> None:
-    await hass.client.call("number", "set_value", entity_id=TARGET, value=watts)
-    await hass.client.wait_for(STATUS, status, 30)
+async def _discharge(hass: HomeAssistantProcess, house: SimulatorProcess, album: Album) -> None:
+    """Start, look at it in mid-discharge, and stop it, which the battery does not hear at first."""
+    exported = await hass.client.state(EXPORTED)
+    await hass.client.call(DOMAIN, "start_discharge")
+    await asyncio.sleep(MID_S)
+    before = 0.0 if exported is None else exported.number
+    await hass.client.wait_for(EXPORTED, lambda state: state.number > before, METER_S)
+    await album.keep_card("card-discharging-dark", await album.card(dark=True))
+    await album.view("dashboard-overview", "overview", CARD, size=TALL)
+    await album.view("dashboard-phone", "overview", CARD, size=PHONE, dark=True)
+    await house.fault("ignore_writes")
+    await album.unproven_stop("card-fault")
+    await house.clear_faults()
+    await hass.client.wait_for(STATUS, "Complete", 90)
 
 
 async def _pictures(
-    hass: HomeAssistantProcess, browser: Browser, folder: Path, timeline: Timeline
+    hass: HomeAssistantProcess,
+    house: SimulatorProcess,
+    browser: Browser,
+    folder: Path,
+    timeline: Timeline,
 ) -> None:
-    """Take all of them: a discharge from beginning to end, then the flow that sets it up.
+    """Take all of them: a discharge, a charge, then the flow that sets it up.
 
     In this order, so that no figure of a second entry is in the graphs.
     """
-    exported = await ready(hass, timeline)
     album = Album(hass, browser, folder)
-    limit = exported + MARGIN_KWH + ALLOWANCE_KWH + METER_STEP_KWH
-    entry_id = await set_up(hass, fixed_limit=round(limit, 2))
-    await hass.client.wait_for("sensor.export_monitor_system_health", "Healthy", 150)
-    await _target(hass, 0, "Idle")
-    await asyncio.sleep(HISTORY_S)
-    await _until_second(LABELS_FIT_S)
-    await album.dashboard("dashboard-idle")
-    await _target(hass, POWER_W, "Needed")
-    await _until_second(START_S)
-    await hass.client.call(DOMAIN, "start_discharge")
-    timeline.say("a discharge runs")
-    await asyncio.sleep(MID_S)
-    await hass.client.wait_for(EXPORTED, lambda state: state.number > exported, METER_S)
-    await album.dashboard("dashboard-discharging")
-    await album.dashboard("dashboard-discharging-dark", dark=True)
-    await hass.client.wait_for(STATUS, "Complete", 180)
-    await asyncio.sleep(METER_S)  # then the export counter shows all of it
-    await _until_second(LABELS_FIT_S)
-    await album.dashboard("dashboard-complete")
-    await album.dashboard("dashboard-complete-dark", dark=True)
-    timeline.say("the discharge is in the pictures")
-    await reconfigure(hass, entry_id, "limits", fixed_limit=DAY_KWH)
-    await plan_ahead(hass, entry_id)
-    await hass.client.wait_for(PLAN, lambda state: "kWh" in state.state, 75)
-    await album.planning()
+    await _begin(hass, house, timeline)
+    await album.keep_card("card-plan", await album.card())
+    await album.keep_card("card-plan-phone-dark", await album.card(phone=True, dark=True))
+    await album.question("card-start")
     timeline.say("the plan is in the pictures")
+    await _discharge(hass, house, album)
+    timeline.say("the discharge is in the pictures")
+    await hass.client.call(DOMAIN, "start_charge")
+    await asyncio.sleep(MID_S)
+    await album.keep_card("card-charging", await album.card())
+    await hass.client.call(DOMAIN, "stop_charge")
+    await album.view("dashboard-plan", "plan", "hui-calendar-card", dark=True)
+    await album.view("dashboard-settings", "settings", "hui-entities-card", size=LOW)
+    timeline.say("the charge is in the pictures")
     for entry in await hass.client.entries(DOMAIN):
         await hass.client.remove_entry(entry["entry_id"])
     await album.config_flow()
@@ -251,7 +320,7 @@ async def run(folder: Path) -> None:
         ):
             browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
             try:
-                await _pictures(hass, browser, folder, timeline)
+                await _pictures(hass, house, browser, folder, timeline)
             finally:
                 await browser.close()
 

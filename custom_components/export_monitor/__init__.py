@@ -191,7 +191,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntr
 def _plan_ahead(entry: ExportMonitorConfigEntry) -> None:
     """Let plans be made and carried out, and shown by all that the coordinator tells."""
     runtime = entry.runtime_data
-    runtime.plans.listen(runtime.coordinator.async_update_listeners)
+    runtime.plans.listen(runtime.coordinator.publish)
     entry.async_on_unload(runtime.plans.start())
     entry.async_on_unload(runtime.autopilot.start())
     entry.async_on_unload(runtime.coordinator.async_add_listener(runtime.autopilot.look))

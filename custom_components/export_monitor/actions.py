@@ -10,14 +10,20 @@ from homeassistant.util.json import JsonValueType
 
 from .const import DOMAIN
 from .coordinator import Runtime
-from .engine.start import blocker_of, start_error
+from .engine.accounting import watts
+from .engine.modes import FULL_SOC
+from .engine.start import start_error
 from .engine.state import Answer, Reply
 from .ledger import Kept, figures, kept, summary, table
 from .models import Kind, Session
+from .settings import merged, settings_of
 
 _LOGGER = logging.getLogger(__name__)
 
 ALL_CIRCUITS = "all"
+WATT_MINUTES = 60_000.0  # in a kWh
+SLOWER = 1.5  # losses, the house's share, and a capacity that was entered too small
+TAPER_MIN = 30.0
 
 type Response = dict[str, JsonValueType]
 
@@ -43,6 +49,8 @@ async def start(
     Each limit only lowers what is allowed. Raises ServiceValidationError for a refusal that the
     user can act on, HomeAssistantError for a failure; nothing runs after either.
     """
+    if kind is Kind.CHARGE and duration_min is None:
+        duration_min = _longest_charge_min(runtime, power_w)
     reply = await runtime.control.start(
         kind=kind, power_w=power_w, energy_kwh=energy_kwh, duration_min=duration_min
     )
@@ -61,6 +69,23 @@ async def start(
             translation_placeholders={"detail": reply.detail},
         )
     return _session(reply)
+
+
+def _longest_charge_min(runtime: Runtime, power_w: float | None) -> float | None:
+    """Return when (min) a charge that nobody sees the end of is over; None where it is seen.
+
+    Some batteries are full before they show 100 %. Only their power tells that they take no more,
+    so without it the charge would be renewed for ever.
+    """
+    readings = runtime.control.readings
+    settings = settings_of(merged(runtime.coordinator.config_entry))
+    power = min(settings.charge_power_w, power_w or settings.charge_power_w)
+    if readings is None or power <= 0 or readings.soc.value is None:
+        return None  # it will be refused
+    if watts(readings.battery_power) is not None:
+        return None
+    missing_kwh = max(0.0, FULL_SOC - readings.soc.value) / 100 * settings.battery_capacity_kwh
+    return missing_kwh * WATT_MINUTES / power * SLOWER + TAPER_MIN
 
 
 async def stop(
@@ -86,9 +111,9 @@ async def calculate(runtime: Runtime) -> Response:
     control.observe()
     runtime.coordinator.publish()
     decision = control.state.decision
-    if decision is None or control.readings is None:  # an observation always decides
+    if decision is None:  # an observation always decides
         raise RuntimeError
-    reason = blocker_of(control.state, control.readings, decision)
+    reason = runtime.coordinator.data.blocker
     _LOGGER.debug(
         "Calculated duration: %.1f min (headroom: %.3f kWh, target: %.0f W)",
         decision.duration_min,
@@ -169,7 +194,7 @@ async def report(
 
 def _days(found: Kept) -> Response:
     return {
-        "days": [figures(day) for day in found.days],
+        "days": [figures(day, found.looked) for day in found.days],
         "days_without_record": list(found.missing),
     }
 

@@ -7,27 +7,15 @@ import logging
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_point_in_utc_time
 
 from .control import Control
+from .engine.accounting import watts
 from .engine.state import Answer, Phase, Reply, State
-from .models import Blocker, ErrorState, Kind, Origin, Settings
-from .planning.execution import (
-    Execution,
-    Look,
-    Outcome,
-    Replied,
-    Revise,
-    Start,
-    Stop,
-    Wish,
-    answered,
-    conduct,
-    delivered,
-    next_look,
-    resumed,
-)
+from .models import Blocker, ErrorState, Kind, Origin, Readings, Settings
+from .planning.execution import answered, conduct, delivered, next_look, resumed
+from .planning.fates import Execution, Look, Outcome, Replied, Revise, Start, Stop, Wish
 from .plans import Plans
 from .storage import Storage
 
@@ -69,6 +57,7 @@ class Autopilot:
         self._settings = settings
         self._record = PlanRecord()
         self._listeners: list[Callable[[Outcome], None]] = []
+        self._unheard: list[Outcome] = []
         self._timer: CALLBACK_TYPE | None = None
         self._ended = False
 
@@ -78,8 +67,14 @@ class Autopilot:
         return self._record.outcomes
 
     def listen(self, listener: Callable[[Outcome], None]) -> Callable[[], None]:
-        """Call back with every outcome; returns how to end that."""
+        """Call back with every outcome; returns how to end that.
+
+        What Home Assistant's absence made of a window is found before anybody listens.
+        """
         self._listeners.append(listener)
+        unheard, self._unheard = self._unheard, []
+        for outcome in unheard:
+            listener(outcome)
         return lambda: self._listeners.remove(listener)
 
     # --- Life ---
@@ -88,7 +83,9 @@ class Autopilot:
         """Take up what was remembered before a reload or a restart."""
         record = await self._storage.load_plan(PlanRecord)
         if record is not None:
-            self._record = replace(record, execution=resumed(record.execution))
+            starting_up = self._hass.state is not CoreState.running
+            restarted = self._control.now().utc if starting_up else None
+            self._record = replace(record, execution=resumed(record.execution, restarted))
         self._plans.bought_kwh = self._record.bought_kwh
 
     @callback
@@ -126,15 +123,18 @@ class Autopilot:
 
     def _look(self, now: datetime) -> Look:
         state, planning = self._control.state, self._plans.planning
+        readings = self._control.readings
         return Look(
             now=now,
-            planned_at=self._plans.made_at,
+            planned_at=None if self._plans.plan is None else self._plans.made_at,
             session=state.session,
             stopping=state.phase is Phase.STOPPING,
             last=state.last,
             auto_discharge=planning.auto_discharge,
             auto_charge=planning.auto_charge,
             dry_run=self._settings().dry_run,
+            surplus_w=None if readings is None else _surplus(readings),
+            target_w=0.0 if state.decision is None else state.decision.power_w,
         )
 
     def _schedule(self, now: datetime) -> None:
@@ -165,6 +165,8 @@ class Autopilot:
             self._storage.save_plan_soon(lambda: self._record)
         for outcome in outcomes:
             _log(outcome)
+            if not self._listeners:
+                self._unheard.append(outcome)
             for listener in tuple(self._listeners):
                 listener(outcome)
 
@@ -224,6 +226,15 @@ class Autopilot:
         execution, outcomes = answered(self._record.execution, replied, now)
         self._remember(execution, outcomes, now)
         self.look()
+
+
+def _surplus(readings: Readings) -> float | None:
+    """Return the PV (W) beyond the house's load, as far as sensors show it."""
+    grid, battery = watts(readings.grid_power), watts(readings.battery_power)
+    if grid is not None and battery is not None:
+        return -grid - battery
+    pv, load = watts(readings.pv_power), watts(readings.house_load)
+    return None if pv is None or load is None else pv - load
 
 
 def _blocker(state: State, kind: Kind) -> Blocker | None:

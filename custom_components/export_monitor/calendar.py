@@ -16,7 +16,7 @@ from . import phrases
 from .coordinator import ExportMonitorConfigEntry
 from .entity import ExportMonitorEntity
 from .planning.diary import Entry, diary
-from .planning.execution import Fate, Outcome
+from .planning.fates import Fate, Outcome
 
 PARALLEL_UPDATES = 0
 PLAN = CalendarEntityDescription(key="plan", translation_key="plan")

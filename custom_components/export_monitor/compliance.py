@@ -9,6 +9,7 @@ from homeassistant.util import dt as dt_util
 
 from . import phrases
 from .control import Control
+from .engine.guard import STOP_FLOW_S
 from .engine.state import Answer, Command, Ended, Phase, Reply, State
 from .inputs.rates import rate_at
 from .ledger import Advice, Book, Day, Look, advise, breached, ended, lately, refused, take
@@ -97,7 +98,11 @@ class Compliance:
                 state.meter.counter.total > self._counted + look.settings.meter_step_kwh
             )
             running = state.phase is not Phase.IDLE and state.kind is Kind.DISCHARGE
-            book, _ = breached(book, look.now, jumped=jumped, running=running)
+            stop = state.stopping if running else None
+            unstopped = stop is not None and (
+                self._control.now().mono - stop.since.mono > STOP_FLOW_S
+            )
+            book, _ = breached(book, look.now, jumped=jumped, running=running, unstopped=unstopped)
             today = book.at(look.now)
             self._keep(book)
         return self._said(today)

@@ -16,6 +16,7 @@ from .alerts import Alerts, Outages
 from .autopilot import Autopilot
 from .compliance import Compliance
 from .control import Control
+from .degraded import of_plan
 from .engine import errors as ledger
 from .engine.errors import BATTERY_FAULTS
 from .engine.state import Phase, State
@@ -222,6 +223,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         readings = self.control.readings
         if readings is None:  # set-up observes before anything is shown
             raise RuntimeError
+        plans = self.config_entry.runtime_data.plans
         complete = state.watch.incomplete is None
         rates = readings.carbon
         carbon = None if rates is None else rate_at(rates.slots, self.control.now().utc)
@@ -243,8 +245,9 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             carbon=carbon,
             carbon_index=index,
             carbon_cached_since=None if readings.carbon is None else readings.carbon.cached_since,
-            degraded=self.control.lookout.degraded(
-                state, plan_settings_of(merged(self.config_entry))
+            degraded=(
+                *self.control.lookout.degraded(state, plan_settings_of(merged(self.config_entry))),
+                *of_plan(plans.plan, plans.absent),
             ),
             faulty=None if complete else self.control.lookout.faulty(),
         )

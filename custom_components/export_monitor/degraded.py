@@ -7,7 +7,8 @@ from .engine.accounting import blind
 from .engine.state import Phase, State
 from .inputs.sources import Sources
 from .models import Basis, Degraded, Rates, Reading, Readings, Settings
-from .planning import Objective, PlanSettings
+from .outlook import NoPlan, wanted
+from .planning import Objective, Plan, Planner, PlanSettings
 
 WITHOUT_GRID = "worst_case_between_ticks"
 WITHOUT_POWER = "commanded_power"
@@ -20,6 +21,8 @@ CACHED = "cached"
 NOTHING = "nothing"
 BEST_EXPORT = "best_export_price"  # as if import cost that: nothing is bought
 PLAN = "plan"
+PLANNER = "planner"
+NO_SUN = "no_sun"  # less is planned then, never too much
 LOAD_PROFILE = "load_profile"
 
 
@@ -76,8 +79,10 @@ def _rates(sources: Sources, readings: Readings) -> Iterator[Degraded]:
 
 def _planning(sources: Sources, readings: Readings, plan: PlanSettings) -> Iterator[Degraded]:
     """Yield what keeps a plan from being made, or from knowing the house; none where none is."""
-    if not plan.discharge and not plan.charge:
+    if not wanted(plan):
         return
+    if readings.forecast is None or not readings.forecast.slots:
+        yield Degraded(PLAN, "no_pv_forecast", NO_SUN, sources.forecast.lost)
     if plan.objective is Objective.CARBON:
         if not _tells(readings.carbon):
             yield Degraded(PLAN, "no_carbon_intensity", NOTHING)
@@ -88,6 +93,17 @@ def _planning(sources: Sources, readings: Readings, plan: PlanSettings) -> Itera
             yield Degraded(PLAN, "no_import_price", BEST_EXPORT)
     if sources.load is not None and sources.load.looked and readings.load_profile is None:
         yield Degraded(LOAD_PROFILE, "no_statistics", const.CONF_HOUSE_LOAD_DAY)
+
+
+def of_plan(plan: Plan | None, absent: str | None) -> tuple[Degraded, ...]:
+    """Return what is wrong with the plan as it was made, or why there is none.
+
+    Values that are missing are told by `degraded`, as soon as they are.
+    """
+    if plan is not None and plan.planner is Planner.GREEDY and plan.fallback is not None:
+        return (Degraded(PLANNER, plan.fallback.value, Planner.GREEDY.value),)
+    told = (None, NoPlan.OFF, NoPlan.NO_CARBON, NoPlan.NO_PRICES)
+    return () if plan is not None or absent in told else (Degraded(PLAN, str(absent), NOTHING),)
 
 
 def _tells(rates: Rates | None) -> bool:

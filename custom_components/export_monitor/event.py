@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 from . import phrases
 from .coordinator import ExportMonitorConfigEntry
 from .entity import ExportMonitorEntity
-from .planning.execution import Fate, Outcome
+from .planning.fates import Fate, Outcome
 
 PARALLEL_UPDATES = 0
 ACTIVITY = EventEntityDescription(

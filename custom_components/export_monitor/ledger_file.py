@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 import logging
+import os
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -56,14 +57,24 @@ class LedgerFile:
             self.book = Book() if data is None else _book(data)
         except UNREADABLE:
             # No record of the past is worth keeping the guard from living.
-            _LOGGER.exception("The record of past days cannot be understood and is begun anew")
+            if data is not None:
+                self.book = await self._hass.async_add_executor_job(_salvaged, data)
+            kept = len(self.book.archive) + len(self.book.recent)
+            _LOGGER.exception(
+                "The record of past days cannot be understood and is begun anew with %d days "
+                "that can be read; what was there is put aside",
+                kept,
+            )
             await self._put_aside(data)
 
     async def _put_aside(self, data: dict[str, Any] | None) -> None:
-        if data is None:
-            return
+        """Keep what cannot be understood: of a newer version, the file as it is."""
         try:
-            await self._aside.async_save(data)
+            if data is None:
+                move = self._hass.async_add_executor_job
+                await move(os.replace, self._store.path, self._aside.path)
+            else:
+                await self._aside.async_save(data)
         except UNREADABLE:
             _LOGGER.exception("The unreadable record could not be put aside")
 
@@ -118,3 +129,21 @@ def _book(data: Mapping[str, Any]) -> Book:
     texts = [str(text) for text in data["days"]]
     recent = tuple(unpack(Day, text) for text in texts[-RECENT_DAYS:])
     return Book(unpack(Marks, str(data["marks"])), recent, tuple(texts[:-RECENT_DAYS]))
+
+
+def _salvaged(data: Mapping[str, Any]) -> Book:
+    """Return the days of a damaged book that can be read; what is marked is lost."""
+    texts = data.get("days")
+    days = [day for text in (texts if isinstance(texts, list) else ()) for day in _readable(text)]
+    marks = Marks(
+        carbon_kg=sum(day.carbon_kg for day in days), money=sum(day.money for day in days)
+    )
+    archive = tuple(pack(day) for day in days[:-RECENT_DAYS])
+    return Book(marks, tuple(days[-RECENT_DAYS:]), archive)
+
+
+def _readable(text: object) -> list[Day]:
+    try:
+        return [unpack(Day, str(text))]
+    except UNREADABLE:
+        return []

@@ -110,7 +110,7 @@ class Degraded:
     """Something that works worse than it could, and what is done instead."""
 
     what: str
-    """The role as the configuration names it, "basis" or "guard"."""
+    """The role as the configuration names it, or "basis", "guard", "plan", "planner"."""
     why: str
     instead: str
     since: datetime | None = None

@@ -3,7 +3,7 @@
 Pure, so that the simulated year asks the same one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -191,12 +191,12 @@ def _values(known: Known) -> tuple[Sequence[Rate], Sequence[Rate]] | None:
     )
     if not export:
         return None
-    dearest = max(rate.value for rate in export)
-    # Where the price of import is not known, no kWh that the house will need is sold for less
-    # than the best export earns, and none is bought.
-    fallback = dearest if planning.import_price is None else planning.import_price
     slots = () if readings.import_price is None else readings.import_price.slots
-    return export, _priced(slots, fallback, now, end)
+    # Where no price of import is known at all, no kWh that the house will need is sold for less
+    # than the best export earns, and none is bought. Where it is known of some hours, nothing is
+    # forced in the others: tomorrow's may be ten times today's.
+    dearest = Rate(now, end, max(rate.value for rate in export))
+    return export, _priced(slots, planning.import_price, now, end) or (dearest,)
 
 
 def _ahead(rates: Iterable[Rate], now: datetime, end: datetime) -> tuple[Rate, ...]:
@@ -206,11 +206,19 @@ def _ahead(rates: Iterable[Rate], now: datetime, end: datetime) -> tuple[Rate, .
 def _priced(
     rates: Iterable[Rate], fixed: float | None, now: datetime, end: datetime
 ) -> tuple[Rate, ...]:
-    """Return an entity's prices ahead, the fixed one where there are none."""
+    """Return the prices ahead, the fixed one in every hour of which no entity tells one."""
     found = _ahead(rates, now, end)
-    if found or fixed is None:
-        return found
-    return (Rate(now, end, fixed),)
+    return found if fixed is None else tuple(_filled(found, fixed, now, end))
+
+
+def _filled(rates: Iterable[Rate], price: float, start: datetime, end: datetime) -> Iterator[Rate]:
+    for rate in rates:
+        if rate.start > start:
+            yield Rate(start, rate.start, price)
+        yield rate
+        start = rate.end
+    if start < end:
+        yield Rate(start, end, price)
 
 
 def _slots(known: Known, export: Sequence[Rate], costs: Sequence[Rate]) -> Iterable[PlanSlot]:

@@ -10,15 +10,15 @@ from . import const
 from .alerts import NOTICES
 from .ledger import Cause
 from .ledger.page import Speech
-from .models import Blocker, EndReason, ErrorState
+from .models import Basis, Blocker, EndReason, ErrorState
 from .planning import Objective, Reason, Window
-from .planning.execution import Fate, Outcome
+from .planning.fates import Fate, Outcome
 
 CARBON_UNIT: Final = "g CO2/kWh"
 EVEN: Final = 0.005
 """Up to this share apart, a window's value and the day's average are the same to a person."""
 ANY_TIME: Final = "any_time"
-COMMA_LANGUAGES: Final = ("de",)
+COMMA_LANGUAGES: Final = ("de", "fr", "es", "it", "pt", "nl", "pl")
 ABOUT_VALUES: Final = frozenset({Reason.BEST_OF_DAY, Reason.GOOD_VALUE})
 
 
@@ -108,6 +108,7 @@ def speech(hass: HomeAssistant) -> Speech:
     }
     causes = {each: breach(hass, each) for each in Cause}
     reasons = {each: reason_of(hass, each) for each in (*EndReason, *Blocker, *ErrorState)}
+    reasons |= {each: _words(hass, "selector", f"basis.options.{each}", each) for each in Basis}
 
     def reason(kind: str, name: str) -> str:
         if kind == "cause":
@@ -133,7 +134,12 @@ def _refusal(hass: HomeAssistant, blocker: str) -> str:
 def number(hass: HomeAssistant, value: float, digits: int) -> str:
     """Return a figure with its decimal mark."""
     text = f"{value:.{digits}f}"
-    return text.replace(".", ",") if hass.config.language[:2] in COMMA_LANGUAGES else text
+    return text.replace(".", ",") if decimal_comma(hass) else text
+
+
+def decimal_comma(hass: HomeAssistant) -> bool:
+    """Return whether decimals are written with a comma here."""
+    return hass.config.language[:2] in COMMA_LANGUAGES
 
 
 def _filled(text: str, **facts: str) -> str:

@@ -1,12 +1,13 @@
 """The record for people: a page to print and a table to download, for administrators only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from homeassistant.components.http.auth import async_sign_path
+from homeassistant.components.http.auth import SIGN_QUERY_PARAM, async_sign_path
 from homeassistant.components.http.const import KEY_HASS_USER
 from homeassistant.components.websocket_api.connection import current_connection
 from homeassistant.config_entries import ConfigEntryState
@@ -14,11 +15,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView, current_request
 from homeassistant.util import dt as dt_util
+import jwt
 from yarl import URL
 
 from . import const, phrases
 from .coordinator import ExportMonitorConfigEntry
-from .ledger import Kept, kept, table
+from .ledger import Book, Kept, kept, oldest, table
 from .ledger.page import page
 
 PAGE: Final = "page"
@@ -58,15 +60,8 @@ def links(
         user = request.get(KEY_HASS_USER)
     if user is None or not user.is_admin:
         return {}
-    span = {
-        name: moment.isoformat()
-        for name, moment in (("start", start), ("end", end))
-        if moment is not None
-    }
     return {
-        name: async_sign_path(
-            hass, str(URL(ReportView.path(entry_id, kind)).with_query(span)), SIGNED_FOR
-        )
+        name: _signed(hass, entry_id, kind, (start, end), SIGNED_FOR)
         for name, kind in (("page", PAGE), ("download", TABLE))
     }
 
@@ -102,16 +97,59 @@ class ReportView(HomeAssistantView):
         found = await hass.async_add_executor_job(kept, book, start, end)
         if kind == TABLE:
             return await _download(hass, found)
-        speech = phrases.speech(hass)
-        text = await hass.async_add_executor_job(page, entry.title, found, speech, dt_util.utcnow())
+        speech, onwards = phrases.speech(hass), dict(_onwards(request, entry_id, book, found))
+        text = await hass.async_add_executor_job(
+            page, entry.title, found, speech, dt_util.utcnow(), onwards
+        )
         return web.Response(text=text, content_type="text/html", charset="utf-8", headers=HEADERS)
 
 
 async def _download(hass: HomeAssistant, found: Kept) -> web.Response:
-    text = await hass.async_add_executor_job(table, found)
+    text = await hass.async_add_executor_job(
+        partial(table, found, comma=phrases.decimal_comma(hass))
+    )
     name = f"export-monitor-{found.start.isoformat()}-{found.end.isoformat()}.csv"
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+def _onwards(
+    request: web.Request, entry_id: str, book: Book, found: Kept
+) -> Iterator[tuple[str, str]]:
+    """Yield what leads on from a page: the same days as a table, the days before, and all.
+
+    These addresses end with that of the page: who was given one has it for no longer by using it.
+    """
+    hass, lasting = request.app[KEY_HASS], _lasting(request)
+    yield "download", _signed(hass, entry_id, TABLE, (found.start, found.end), lasting)
+    first = oldest(book)
+    if first is not None and first < found.start:
+        end = found.start - timedelta(days=1)
+        start = max(first, end - timedelta(days=SHOWN_DAYS - 1))
+        yield "earlier", _signed(hass, entry_id, PAGE, (start, end), lasting)
+        yield "all_days", _signed(hass, entry_id, PAGE, (first, None), lasting)
+
+
+def _lasting(request: web.Request) -> timedelta:
+    """Return how long the address of a request still holds; its signature was checked before."""
+    signature = request.query.get(SIGN_QUERY_PARAM)
+    if signature is None:
+        return SIGNED_FOR
+    expires: float = jwt.decode(signature, options={"verify_signature": False})["exp"]
+    return min(SIGNED_FOR, dt_util.utc_from_timestamp(expires) - dt_util.utcnow())
+
+
+def _signed(
+    hass: HomeAssistant,
+    entry_id: str,
+    kind: str,
+    span: tuple[date | None, date | None],
+    lasting: timedelta,
+) -> str:
+    named = zip(("start", "end"), span, strict=True)
+    query = {name: moment.isoformat() for name, moment in named if moment is not None}
+    path = str(URL(ReportView.path(entry_id, kind)).with_query(query))
+    return async_sign_path(hass, path, lasting)
 
 
 def _entry(hass: HomeAssistant, entry_id: str) -> ExportMonitorConfigEntry | None:

@@ -59,15 +59,17 @@ def _headroom_attributes(snapshot: Snapshot) -> Attributes:
         "natural_export": round(decision.natural, 2),
         "natural_export_known": decision.natural_known,
         "forecast_cached_since": snapshot.forecast_cached_since,
-        "blocker": decision.blocker,
+        "blocker": snapshot.blocker,
     }
 
 
 def _session_attributes(snapshot: Snapshot) -> Attributes:
+    starts = {"blocker": snapshot.blocker, "charge_blocker": snapshot.charge_blocker}
     session = snapshot.session
     if session is None:
-        return {}
+        return starts
     return {
+        **starts,
         "session_id": session.id,
         "kind": session.kind.value,
         "origin": session.origin.value,

@@ -36,6 +36,8 @@ ATTR_FORMAT = "format"
 SEVERITIES = ("info", "warning", "critical")
 
 _ENTRY: dict[vol.Marker, object] = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+LONGEST_REASON = 255
+"""Characters that are kept of it: anybody may stop, so it is cut, and the stop is not refused."""
 LARGEST = 1e6  # far above any battery, and small enough to reckon with
 START_SCHEMA = vol.Schema(
     {
@@ -143,6 +145,8 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
     async def stop(call: ServiceCall) -> ServiceResponse:
         note = call.data.get(ATTR_REASON)
+        if note is not None:
+            note = note[:LONGEST_REASON]
         return await actions.stop(_runtime(call), kind=_kind(call), note=note)
 
     async def calculate_discharge(call: ServiceCall) -> ServiceResponse:

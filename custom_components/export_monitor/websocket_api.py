@@ -1,4 +1,4 @@
-"""What the card's timeline shows, pushed while somebody looks: too much for attributes."""
+"""What is pushed to those who ask: the heartbeat, and a timeline too long for attributes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,10 +7,11 @@ from typing import Any, Final
 from homeassistant.components.websocket_api import async_register_command
 from homeassistant.components.websocket_api.connection import ActiveConnection
 from homeassistant.components.websocket_api.const import ERR_NOT_FOUND
-from homeassistant.components.websocket_api.decorators import websocket_command
+from homeassistant.components.websocket_api.decorators import require_admin, websocket_command
 from homeassistant.components.websocket_api.messages import event_message
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
 import voluptuous as vol
 
 from . import const
@@ -19,8 +20,10 @@ from .engine.state import State
 from .models import Rates
 from .planning import Objective
 from .planning.diary import diary
+from .pulse import BEAT_NOW, HEARTBEAT
 
 OUTLOOK: Final = f"{const.DOMAIN}/outlook"
+HEARTBEATS: Final = f"{const.DOMAIN}/heartbeat"
 AHEAD: Final = timedelta(hours=37)  # the card shows 36, and some of the hour that runs
 BEHIND: Final = timedelta(hours=12)
 CARBON_UNIT: Final = "g CO₂/kWh"
@@ -31,8 +34,9 @@ type Document = dict[str, object]
 
 @callback
 def async_setup_websocket_api(hass: HomeAssistant) -> None:
-    """Register the command."""
+    """Register the commands."""
     async_register_command(hass, ws_outlook)
+    async_register_command(hass, ws_heartbeat)
 
 
 @websocket_command(
@@ -56,6 +60,26 @@ def ws_outlook(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str,
 
     connection.send_result(message_id)
     connection.subscriptions[message_id] = Watch(hass, entry, send).stop
+
+
+@websocket_command({vol.Required("type"): HEARTBEATS})  # type: ignore[dict-item]
+@require_admin
+@callback
+def ws_heartbeat(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Send every entry's heartbeats from now on, and a first one at once.
+
+    They look like events of the bus, so that who understands those needs nothing new.
+    """
+    message_id: int = msg["id"]
+
+    @callback
+    def send(beat: Document) -> None:
+        event = {"event_type": str(HEARTBEAT), "data": beat, "time_fired": beat["sent_at"]}
+        connection.send_message(event_message(message_id, event))
+
+    connection.send_result(message_id)
+    connection.subscriptions[message_id] = async_dispatcher_connect(hass, HEARTBEAT, send)
+    async_dispatcher_send(hass, BEAT_NOW)
 
 
 class Watch:

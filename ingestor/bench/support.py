@@ -25,10 +25,16 @@ def table(title: str, rows: Sequence[tuple[str, object]]) -> None:
     print("| figure | value |\n|---|---|")
     for name, value in rows:
         print(f"| {name} | {value} |")
-    load = os.getloadavg()
+    setting()
+
+
+def setting(more: str = "") -> None:
+    """Print on what something was measured."""
+    load = os.getloadavg()[0]
     print(
-        f"\nPython {platform.python_version()}, {os.cpu_count()} cores, load {load[0]:.1f} when"
-        " printed (whatever else ran on the machine included), servers on the same machine.\n",
+        f"\n{more}{', ' if more else ''}Python {platform.python_version()}, {os.cpu_count()} cores,"
+        f" load {load:.1f} when printed (whatever else ran on the machine included), servers on the"
+        " same machine.\n",
         flush=True,
     )
 

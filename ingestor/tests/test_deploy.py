@@ -121,6 +121,13 @@ def test_the_app_offers_only_settings_that_exist() -> None:
     assert offered <= set(Settings.model_fields)
 
 
+def test_the_app_brings_its_own_base() -> None:
+    """The supervisor sets BUILD_FROM to an image without Python."""
+    text = (ROOT / "homeassistant-app" / "Dockerfile").read_text()
+    assert "ARG BUILD_FROM" not in text
+    assert "FROM ${BASE_IMAGE}" in text
+
+
 def test_the_unit_is_accepted_by_systemd() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze on this machine")
@@ -137,3 +144,15 @@ def test_the_unit_is_accepted_by_systemd() -> None:
         if "activity-ingestor.service" in row and "is not executable" not in row
     ]
     assert [row for row in ours if "Command" not in row] == []
+
+
+def test_every_weak_point_in_the_readme_has_its_test() -> None:
+    text = (ROOT / "README.md").read_text().split("## Weak points")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(test_\w+)`", text))
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(named) >= 9
+    assert named <= written

@@ -8,17 +8,21 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+from hypothesis import example, given, strategies as st
 import pytest
 
+from activity_ingestor import recording
 from activity_ingestor.errors import SLOW_RETRY_S
-from activity_ingestor.events import EventClass
+from activity_ingestor.events import Event, EventClass
 from activity_ingestor.intake import Intake
 from activity_ingestor.recording import Globs, Selection, service_called
 from activity_ingestor.shapes import Activity, Heartbeat
 from activity_ingestor.sources import HomeAssistantRules, HomeAssistantSource
+from activity_ingestor.sources.backfill import events_of
 from activity_ingestor.spool import Spool
 from tests.support.clock import START_US, FakeClock
 from tests.support.home_assistant import (
+    HEARTBEATS,
     TOKEN,
     FakeHomeAssistant,
     heartbeat,
@@ -206,6 +210,51 @@ async def test_a_message_without_sense_is_counted_and_the_rest_is_recorded(
         bulk = await lines(spool)
     assert sum(intake.errors.values()) == 2
     assert any("sensor.power" in row for row in bulk)
+
+
+@given(seconds=st.floats(1.7e9, 2.5e9))
+@example(seconds=1795415990.1270795)
+def test_a_state_has_the_same_time_live_and_in_history(seconds: float) -> None:
+    """The recorder keeps the float that Home Assistant made `last_updated` from."""
+    updated = datetime.fromtimestamp(seconds, UTC)
+    (from_history,) = events_of("sensor.power", [{"s": "1", "a": {}, "lu": seconds}], SELECTION)
+    assert from_history.time_us == state_live("sensor.power", "1", updated).time_us
+
+
+def state_live(entity_id: str, state: str, at: datetime) -> Event:
+    return recording.state_of(state_of(entity_id, state, at), SELECTION)
+
+
+async def test_heartbeats_are_heard_as_soon_as_the_integration_is_loaded(
+    session: aiohttp.ClientSession, intake: Intake, clock: FakeClock, spool: Spool
+) -> None:
+    home = FakeHomeAssistant()
+    home.is_loaded = False
+    async with home, reading(home, session, intake, clock) as (source, ears):
+        await wait_for_subscription(home)
+        await home.fire("component_loaded", {"component": "sun"}, START)
+        await home.change("sensor.power", "1", START)
+        await until(lambda: source.link.received == 2)
+        assert home.subscribers(HEARTBEATS) == 0
+        home.is_loaded = True
+        await home.fire("component_loaded", {"component": "export_monitor"}, START)
+        await wait_for_subscription(home)
+        await home.fire("export_monitor_heartbeat", heartbeat(), START)
+        await until(lambda: bool(ears.heartbeats))
+        assert source.link.connects == 1
+        recorded = await lines(spool)
+    assert [row.split(",")[0] for row in recorded] == ["state", "export_monitor_heartbeat"]
+
+
+async def test_a_refused_subscription_to_heartbeats_is_no_silence(
+    session: aiohttp.ClientSession, intake: Intake, clock: FakeClock
+) -> None:
+    """Anything but "no such command" ends the connection, and is said."""
+    home = FakeHomeAssistant()
+    home.is_loaded, home.refusal = False, "unauthorized"
+    async with home, reading(home, session, intake, clock) as (source, _):
+        await until(lambda: source.link.drops == 1)
+        assert "export_monitor/heartbeat: unauthorized" in source.link.last_error
 
 
 def test_commands_are_worth_more_than_states() -> None:

@@ -66,11 +66,12 @@ def test_the_options_of_a_home_assistant_app_are_read(
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({}, "set home_assistant_url or mqtt_host"),
-        ({**GOOD, "sink_url": "db:8086"}, "sink_url is not http"),
-        ({**GOOD, "alarm_mqtt_topic": "a"}, "mqtt_host is not"),
+        ({}, "set INGESTOR_HOME_ASSISTANT_URL or INGESTOR_MQTT_HOST"),
+        ({**GOOD, "sink_url": "db:8086"}, "INGESTOR_SINK_URL .* is not http"),
+        ({**GOOD, "alarm_mqtt_topic": "a"}, "INGESTOR_MQTT_HOST is not"),
         ({**GOOD, "mqtt_host": "b", "stop_topic": "a/#"}, "has no \\+ or #"),
         ({**GOOD, "batch_size": 0}, "INGESTOR_BATCH_SIZE"),
+        ({**GOOD, "entities": "[sensor.*"}, "INGESTOR_ENTITIES: write a list as"),
         ({**GOOD, "sign_of_life_s": 60}, "INGESTOR_SIGN_OF_LIFE_S"),
     ],
 )
@@ -83,7 +84,7 @@ def test_a_configuration_that_cannot_work_ends_with_a_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([]) == EX_CONFIG
-    assert "set home_assistant_url or mqtt_host" in capsys.readouterr().err
+    assert "set INGESTOR_HOME_ASSISTANT_URL or INGESTOR_MQTT_HOST" in capsys.readouterr().err
 
 
 def test_every_category_has_one_policy() -> None:

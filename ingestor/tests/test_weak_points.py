@@ -109,10 +109,12 @@ async def test_hears_again_after_a_reconnect(
             for round_number in range(2, 5):
                 await home.drop()
                 await wait_for_subscription(home)
-                assert home.subscriptions[-3:] == [
+                assert home.subscriptions[-5:] == [
+                    "component_loaded",
                     "call_service",
                     "export_monitor_event",
                     "state_changed",
+                    "export_monitor/heartbeat",
                 ]
                 await home.change("sensor.power", str(round_number))
                 heard = partial(lambda n: source.link.received >= n, round_number)

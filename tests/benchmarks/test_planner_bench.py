@@ -96,7 +96,7 @@ def test_growth_with_the_number_of_slots(
     linear: bool, record_property: Callable[[str, object], None]
 ) -> None:
     print(f"\n{'linear' if linear else 'greedy'}: slots  median ms  optimal")
-    # The greedy planner is the fallback for a day or two, and takes ten seconds for a thousand slots.
+    # The greedy planner is the fallback for a day or two, and takes ten seconds for 1000 slots.
     for slots in (24, 48, 96, 192, 336, *((672, 1000) if linear else ())):
         times, optimal = [], 0
         rounds = 5 if slots <= 336 else 3

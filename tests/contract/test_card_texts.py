@@ -10,7 +10,7 @@ import pytest
 from custom_components.export_monitor.frontend_module import FOLDER
 from custom_components.export_monitor.models import Blocker, EndReason, ErrorState, Origin
 from custom_components.export_monitor.outlook import NoPlan
-from custom_components.export_monitor.planning.execution import Fate
+from custom_components.export_monitor.planning.fates import Fate
 from custom_components.export_monitor.planning.models import Reason
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt")
@@ -24,7 +24,7 @@ FAMILIES = {
     "why_": set(Reason),
     "fate_": set(Fate),
     "plan_": {*NoPlan, "failed", "none", "more"},
-    "reason_": {"switched_off", "manual_session", "not_running", "no_plan"},
+    "reason_": {"switched_off", "manual_session", "not_running", "no_plan", "sun_enough"},
 }
 # Errors that the card has one text for: `SAME` of faults.js.
 SAME = {

@@ -94,6 +94,6 @@ def test_the_quality_ledger_names_every_rule_once_and_gives_reasons() -> None:
     assert list(rules) == expected
     for rule, verdict in rules.items():
         status = verdict if isinstance(verdict, str) else verdict["status"]
-        assert status in ("done", "todo", "exempt"), rule
+        assert status in ("done", "exempt"), f"{rule}: not done"
         if status == "exempt":
             assert verdict["comment"].strip(), f"{rule}: exempt without a reason"

@@ -5,6 +5,7 @@ from pathlib import Path
 import re
 
 import pytest
+import yaml
 
 from custom_components.export_monitor import const
 from custom_components.export_monitor.alerts import NOTICES
@@ -17,7 +18,7 @@ from custom_components.export_monitor.models import Basis, Blocker, EndReason, E
 from custom_components.export_monitor.number import NUMBERS
 from custom_components.export_monitor.outlook import NoPlan
 from custom_components.export_monitor.plan_sensors import PLAN_SENSORS
-from custom_components.export_monitor.planning.execution import Fate
+from custom_components.export_monitor.planning.fates import Fate
 from custom_components.export_monitor.sensor import (
     HEALTH_SENSORS,
     SENSORS,
@@ -38,6 +39,7 @@ ENTITIES = (
     *NUMBERS,
     *BUTTONS,
 )
+SERVICES = yaml.safe_load((Path(const.__file__).parent / "services.yaml").read_text("utf-8"))
 OPTIONS = sorted(set(const.DEFAULTS) - {const.CONF_OBSERVE_RESERVE, const.CONF_BATTERY_POWER_SIGN})
 
 
@@ -74,3 +76,14 @@ def test_every_option_is_in_the_reference(option: str) -> None:
 @pytest.mark.parametrize("notice", NOTICES.values(), ids=lambda notice: notice.name)
 def test_every_notification_is_in_the_reference(notice: object) -> None:
     assert f"`{notice.name}`" in REFERENCE  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_with_its_fields_is_in_the_reference(service: str) -> None:
+    (row,) = [
+        line for line in REFERENCE.splitlines() if line.startswith(f"| `{const.DOMAIN}.{service}`")
+    ]
+    fields = set((SERVICES[service] or {}).get("fields", {})) - {"config_entry_id"}
+    if "likewise" not in row:
+        assert {field for field in fields if f"`{field}`" not in row} == set()
+    assert fields <= WORDS

@@ -31,12 +31,14 @@ from custom_components.export_monitor.models import (
     Kind,
     PeriodKind,
 )
+from custom_components.export_monitor.phrases import COMMA_LANGUAGES
 from custom_components.export_monitor.planning import Objective, Reason
-from custom_components.export_monitor.planning.execution import (
+from custom_components.export_monitor.planning.fates import (
     DRY_RUN,
     MANUAL_SESSION,
     NO_PLAN,
     NOT_LOOKED,
+    SUN_ENOUGH,
     SWITCHED_OFF,
     Fate,
 )
@@ -562,6 +564,10 @@ SENTENCES = {
 }
 
 
+def test_all_languages_but_english_write_decimals_with_a_comma() -> None:
+    assert {*LANGUAGES} - {*COMMA_LANGUAGES} == {"en"}
+
+
 def test_every_cause_of_a_breach_has_words_and_an_advice() -> None:
     for branch in ("breach_cause", "breach_advice"):
         assert set(texts("en")["selector"][branch]["options"]) == set(Cause)
@@ -569,7 +575,7 @@ def test_every_cause_of_a_breach_has_words_and_an_advice() -> None:
 
 def test_the_record_has_words_for_all_that_it_shows_and_none_is_left_over() -> None:
     shown = {*page.ROWS, *page.TOTALS, *page.MARKS, *Kind, "refused", "corrected", "unwatched"}
-    shown |= {f"legend_{name}" for name, _ in page.LEGEND} | {f"why_{why}" for why in Why}
+    shown |= {f"legend_{name}" for name, *_ in page.LEGEND} | {f"why_{why}" for why in Why}
     source = "".join(
         (PACKAGE / name).read_text("utf-8") for name in ("ledger/page.py", "health_report.py")
     )
@@ -587,7 +593,14 @@ def test_every_fate_and_reason_of_a_window_has_words() -> None:
     words = {key: set(texts("en")["selector"][key]["options"]) for key in SENTENCES}
     assert words["window_kind"] == set(Kind)
     assert words["window_fate"] == set(Fate)
-    assert words["window_reason"] == {SWITCHED_OFF, DRY_RUN, MANUAL_SESSION, NOT_LOOKED, NO_PLAN}
+    assert words["window_reason"] == {
+        SWITCHED_OFF,
+        DRY_RUN,
+        MANUAL_SESSION,
+        NOT_LOOKED,
+        NO_PLAN,
+        SUN_ENOUGH,
+    }
     assert words["end_reason"] == set(EndReason)
     assert words["live_note"] == set(Note)
     weighed = set(Reason) - {Reason.MAKES_ROOM}

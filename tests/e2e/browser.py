@@ -6,15 +6,10 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-from simulator.ha_client import HomeAssistantClient
 from simulator.screenshots import FLAGS, browser_path
-from tests.e2e.world import Facts
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
-CARD = "export-monitor-card"
-STRATEGY_PATH = "export-auto"
-CARD_PATH = "export-card"
 LEAST_CONTRAST = 4.5  # WCAG AA for ordinary text
 
 # Every text of the card, with the contrast of its colour against what is painted behind it. The
@@ -131,22 +126,3 @@ async def surfing(url: str) -> AsyncIterator[Surfer]:
             yield Surfer(browser, url)
         finally:
             await browser.close()
-
-
-async def make_dashboards(client: HomeAssistantClient) -> None:
-    """Make one dashboard with the card alone, and one by the strategy."""
-    section: Facts = {"type": "grid", "cards": [{"type": f"custom:{CARD}"}]}
-    view: Facts = {"title": "Card", "type": "sections", "sections": [section]}
-    for path, config in (
-        (CARD_PATH, {"views": [view]}),
-        (STRATEGY_PATH, {"strategy": {"type": "custom:export-monitor"}}),
-    ):
-        await client.command(
-            "lovelace/dashboards/create",
-            url_path=path,
-            title=path,
-            mode="storage",
-            require_admin=False,
-            show_in_sidebar=True,
-        )
-        await client.command("lovelace/config/save", url_path=path, config=config)

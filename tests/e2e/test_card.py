@@ -12,18 +12,15 @@ pytest.importorskip("playwright", reason="the floor has no browser")
 from playwright.async_api import Locator, Page, expect
 
 from custom_components.export_monitor.frontend_module import FOLDER
+from simulator.screenshots import CARD, CARD_PATH, STRATEGY_PATH, make_dashboards
 from tests.e2e.browser import (
-    CARD,
-    CARD_PATH,
     CONTRASTS,
     DESKTOP,
     LEAST_CONTRAST,
     NAMELESS,
     OVERFLOWING,
     PHONE,
-    STRATEGY_PATH,
     Surfer,
-    make_dashboards,
     surfing,
 )
 from tests.e2e.world import ERROR, POWER_W, World, open_world
@@ -119,6 +116,23 @@ async def test_a_running_discharge_is_shown_and_one_press_stops_it(
     await expect(card).to_contain_text("Stopped by hand.")
 
 
+async def test_who_wants_it_is_asked_before_a_stop_too(world: World, surfer: Surfer) -> None:
+    card = await card_on(await surfer.open(CARD_PATH))
+    await card.evaluate("card => card.setConfig({confirm_stop: true})")
+    await world.discharge()
+    await shows(card, "Discharging")
+    await card.get_by_role("button", name="Stop").click()
+    question = card.get_by_role("dialog")
+    await expect(question).to_contain_text("Stop the battery now?")
+    await legible(card)
+    await question.get_by_role("button", name="Cancel").click()
+    assert (await world.simulator.truth())["dispatch_active"]
+    await card.get_by_role("button", name="Stop").click()
+    await question.get_by_role("button", name="Stop").click()
+    await world.until(lambda truth: not truth["dispatch_active"], 10)
+    await expect(card).to_contain_text("the battery has proven it", timeout=SLOW)
+
+
 async def test_a_discharge_needs_no_mouse(world: World, surfer: Surfer) -> None:
     page = await surfer.open(CARD_PATH)
     card = await card_on(page)
@@ -190,6 +204,7 @@ async def test_a_stop_that_is_not_proven_is_an_alarm_until_it_is(
     await expect(alarm).to_be_visible(timeout=ALARM)
     await expect(alarm).to_contain_text("Press Stop once more.")
     await expect(alarm.get_by_role("listitem")).to_have_count(4)
+    await expect(card.get_by_role("alert")).to_have_count(1, timeout=SLOW)  # it says it alone
     await expect(alarm.get_by_role("button", name="Force Discharging")).to_be_visible()
     await expect(card.get_by_role("button", name="Stop")).to_be_enabled()
     await legible(card)
@@ -215,6 +230,23 @@ async def test_a_start_that_would_be_refused_says_why_and_offers_none(
     await question.get_by_role("button", name="Close").click()
 
 
+async def test_the_dry_run_is_said_before_anything_is_started(world: World, surfer: Surfer) -> None:
+    card = await card_on(await surfer.open(CARD_PATH))
+    switch = "switch.export_monitor_dry_run"
+    await world.client.call("switch", "turn_on", entity_id=switch)
+    try:
+        await expect(card.locator(".say")).to_contain_text("Dry run is on", timeout=SLOW)
+        for name in ("Start discharge", "Start charge"):
+            await card.get_by_role("button", name=name).click()
+            question = card.get_by_role("dialog")
+            await expect(question).to_contain_text("It cannot start now")
+            await expect(question).to_contain_text("Dry run is on")
+            await question.get_by_role("button", name="Close").click()
+    finally:
+        await world.client.call("switch", "turn_off", entity_id=switch)
+    await expect(card.locator(".say")).not_to_contain_text("Dry run", timeout=SLOW)
+
+
 async def test_a_lost_home_assistant_is_said(world: World, surfer: Surfer) -> None:
     page = await surfer.open(CARD_PATH)
     card = await card_on(page)
@@ -234,6 +266,29 @@ async def test_a_lost_home_assistant_is_said(world: World, surfer: Surfer) -> No
         window.complaints = [c for c in window.complaints if not any(each in c for each in lost)]
 
 
+# The record
+
+
+async def test_an_administrator_opens_the_record_and_others_are_not_offered_it(
+    world: World, surfer: Surfer
+) -> None:
+    page = await surfer.open(CARD_PATH)
+    card = await card_on(page)
+    link = card.get_by_role("button", name="The record, to print or save")
+    async with page.context.expect_page() as opened:
+        await link.click()
+    record = await opened.value
+    await expect(record.get_by_role("heading", level=1)).to_contain_text("Record", timeout=SLOW)
+    offered = await card.evaluate(
+        """card => [true, false].map((is_admin) => {
+          card.hass = {...card.hass, user: {...card.hass.user, is_admin}};
+          return [...card.shadowRoot.querySelectorAll("footer button")].some(
+            (button) => button.checkVisibility() && button.textContent.startsWith("The record"));
+        })"""
+    )
+    assert offered == [True, False]
+
+
 # How it looks
 
 
@@ -246,7 +301,7 @@ async def test_every_text_is_legible(
     await expect(card).to_contain_text("Carbon intensity", timeout=SLOW)
     await legible(card)
     meter = card.get_by_role("meter", name="Export allowance")
-    await expect(meter).to_have_attribute("aria-valuetext", re.compile(r"[\d.]+ kWh left of "))
+    await expect(meter).to_have_attribute("aria-valuetext", re.compile(r"[\d.]+\skWh left of "))
 
 
 async def test_every_language_is_spoken_and_fits_on_a_phone(world: World, surfer: Surfer) -> None:
@@ -355,6 +410,7 @@ async def test_the_card_is_in_the_card_picker_with_a_form_that_edits_it(
         "Show start and stop",
         "Show the allowance",
         "Show the next 36 hours",
+        "Ask before stopping too",
     ]
 
 
@@ -411,6 +467,8 @@ TWO = """async () => {
   };
 }"""
 
+DURATION = "2 h 15 min".replace(" ", "\N{NO-BREAK SPACE}")
+
 FORMATS = """async () => {
   const module = performance.getEntriesByType("resource").map((each) => each.name)
     .find((name) => name.endsWith("/texts.js"));
@@ -424,6 +482,39 @@ FORMATS = """async () => {
               format.duration(135), format.day(evening + 86_400_000, evening)];
     });
 }"""
+
+
+LEGENDS = """async () => {
+  const module = performance.getEntriesByType("resource").map((each) => each.name)
+    .find((name) => name.endsWith("/timeline.js"));
+  const {horizon, timeline} = await import(module);
+  const {Format} = await import(module.replace("timeline", "texts"));
+  const format = new Format({locale: {language: "en", time_format: "24"}, config: {}});
+  const now = Date.UTC(2026, 5, 21, 18);
+  const [start, end] = [now, now + 3_600_000].map((each) => new Date(each).toISOString());
+  const units = {carbon: "g", export_price: "GBP/kWh", import_price: "GBP/kWh"};
+  const legends = (...kinds) => {
+    const rates = kinds.map((kind) => ({kind, unit: units[kind], slots: [[start, end, 1]]}));
+    const nodes = timeline(horizon({rates}, undefined, now), format, null);
+    const host = document.createElement("div");
+    host.append(...nodes.filter(Boolean));
+    return [".legend:not(.none)", "path"].map((each) => host.querySelectorAll(each).length);
+  };
+  return [
+    legends("carbon", "export_price", "import_price"),
+    legends("export_price", "import_price"),
+    legends(),
+  ];
+}"""
+
+
+async def test_the_legend_names_the_curves_that_are_drawn_and_no_others(
+    world: World, surfer: Surfer
+) -> None:
+    page = await surfer.open(CARD_PATH)
+    await card_on(page)
+    drawn = await page.evaluate(LEGENDS)
+    assert drawn == [[1, 1], [2, 2], [0, 0]]
 
 
 async def test_two_batteries_have_a_card_each_and_headings_that_tell_them_apart(
@@ -451,7 +542,7 @@ async def test_numbers_and_times_are_written_as_the_profile_says(
         for row in await page.evaluate(FORMATS)
     ]
     assert found == [
-        ["1,234.50 kWh", "8:30 PM", 20, "2 h 15 min", "tomorrow"],
-        ["1.234,50 kWh", "20:30", 20, "2 h 15 min", "tomorrow"],
-        ["1234.50 kWh", "8:30 PM", 20, "2 h 15 min", "tomorrow"],
+        ["1,234.50\N{NO-BREAK SPACE}kWh", "8:30 PM", 20, DURATION, "tomorrow"],
+        ["1.234,50\N{NO-BREAK SPACE}kWh", "20:30", 20, DURATION, "tomorrow"],
+        ["1234.50\N{NO-BREAK SPACE}kWh", "8:30 PM", 20, DURATION, "tomorrow"],
     ]

@@ -5,8 +5,10 @@ import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 import pytest
 
 from custom_components.export_monitor import const
@@ -15,6 +17,7 @@ from custom_components.export_monitor.engine.state import Phase, Write, WriteKin
 from custom_components.export_monitor.inputs.sources import NumberLimits
 from custom_components.export_monitor.models import EndReason, Kind
 from custom_components.export_monitor.presets import ALPHAESS
+from custom_components.export_monitor.pulse import HEARTBEAT
 from simulator.alphaess_home import RESET_FULL, number, switch
 from simulator.faults import Fault
 from tests.integration.conftest import Build
@@ -116,6 +119,46 @@ async def test_its_dead_man_is_renewed_by_changed_values(charging: House) -> Non
     assert _charge_w(charging) == pytest.approx(500)
 
 
+@pytest.mark.parametrize(
+    ("data", "minutes"),
+    [
+        ({}, 30 + 1.5 * 60 * 6 / 3.68),
+        ({"power_w": 1840}, 30 + 1.5 * 60 * 6 / 1.84),
+        ({"duration_minutes": 600}, 600),
+    ],
+)
+async def test_one_that_nobody_sees_the_end_of_has_an_end(
+    build: Build, data: dict[str, Any], minutes: float
+) -> None:
+    """Without the battery's power, one that is full at 97 % would be renewed for ever."""
+    house = build(soc=40.0)
+    await house.set_up(wiring=CHARGE, without=(const.CONF_BATTERY_POWER,))
+    await house.advance(70)
+    await _charge(house, **data)
+    session = house.state.session
+    assert session is not None
+    assert session.planned_end is not None
+    lasts = (session.planned_end - session.started).total_seconds() / 60
+    assert lasts == pytest.approx(minutes, rel=0.01)
+
+
+async def test_it_then_ends_although_the_battery_never_shows_that_it_is_full(build: Build) -> None:
+    house = build(soc=98.0)
+    await house.set_up(wiring=CHARGE, without=(const.CONF_BATTERY_POWER,))
+    await house.advance(70)
+    house.frozen[house.entry.data[const.CONF_SOC]] = "98.0"
+    await _charge(house)
+    await house.advance(2700, until=lambda: _idle(house))
+    assert house.state.last is not None
+    assert house.state.last.reason is EndReason.PLANNED_END
+    assert not house.plant.truth().dispatch_active
+
+
+async def test_one_whose_end_the_battery_shows_is_open(charging: House) -> None:
+    assert charging.state.session is not None
+    assert charging.state.session.planned_end is None
+
+
 async def test_it_shows_as_a_charge_and_not_as_a_discharge(charging: House) -> None:
     assert charging.entity("discharge_status") == "Idle"
     assert charging.attributes("discharge_status")["kind"] == "charge"
@@ -138,11 +181,52 @@ async def test_its_log_lines_carry_its_id(ready: House, caplog: pytest.LogCaptur
     assert any(m.endswith("target: full)") for m in caplog.messages)
 
 
+async def test_why_nothing_would_start_knows_the_charge_for_our_own(ready: House) -> None:
+    assert ready.attributes("discharge_status")["charge_blocker"] is None
+    await _charge(ready)
+    assert ready.entity("discharge_status") == "Idle"
+    for name in ("discharge_status", "export_headroom"):
+        assert ready.attributes(name)["blocker"] == "already_running"
+    assert ready.attributes("discharge_status")["charge_blocker"] == "already_running"
+    assert (await ready.call("calculate_discharge"))["why_not"] == "already_running"
+    await ready.call("stop_charge")
+    await ready.settle()
+    assert ready.attributes("discharge_status")["charge_blocker"] is None
+    assert ready.attributes("discharge_status")["blocker"] != "already_running"
+
+
+async def test_what_refuses_a_charge_is_shown_beforehand(ready: House) -> None:
+    def shown() -> tuple[str | None, str | None]:
+        attributes = ready.attributes("discharge_status")
+        return attributes["blocker"], attributes["charge_blocker"]
+
+    ready.options(dry_run=True)
+    await ready.advance(10)
+    assert shown() == ("dry_run", "dry_run")
+    duration = {"entity_id": number("export", "duration"), "value": 60}
+    ready.home.call("input_number", "set_value", duration)
+    ready.home.call("input_boolean", "turn_on", {"entity_id": switch("export")})
+    await ready.advance(20)
+    assert shown() == ("mode_conflict", "mode_conflict")
+
+
+async def test_a_charge_that_somebody_else_started_is_running_already(ready: House) -> None:
+    ready.home.call("input_number", "set_value", {"entity_id": DURATION, "value": 60})
+    ready.home.call("input_boolean", "turn_on", {"entity_id": CHARGING})
+    await ready.advance(20)
+    assert ready.attributes("discharge_status")["charge_blocker"] == "already_running"
+
+
 async def test_its_events_say_that_it_is_a_charge(ready: House) -> None:
     told: list[dict[str, Any]] = []
     ready.hass.bus.async_listen("export_monitor_event", lambda event: told.append(event.data))
     beats: list[dict[str, Any]] = []
-    ready.hass.bus.async_listen("export_monitor_heartbeat", lambda e: beats.append(e.data))
+
+    @callback
+    def take(beat: dict[str, Any]) -> None:
+        beats.append(beat)
+
+    async_dispatcher_connect(ready.hass, HEARTBEAT, take)
     answer = await _charge(ready)
     await ready.call("stop_charge")
     await ready.settle()
@@ -280,6 +364,7 @@ async def test_a_full_battery_is_refused(build: Build) -> None:
     house = build(soc=100.0, pv_w=3000.0)
     await house.set_up(wiring=CHARGE)
     await house.advance(70)
+    assert house.attributes("discharge_status")["charge_blocker"] == "soc_full"
     with pytest.raises(ServiceValidationError) as refused:
         await house.call("start_charge")
     assert refused.value.translation_key == "refused_soc_full"

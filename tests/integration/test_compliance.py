@@ -1,9 +1,13 @@
 """The record in Home Assistant: true to the plant, kept, explained, and shown to administrators."""
 
 import csv
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
+from html import unescape
 import io
 import json
+from pathlib import Path
+import re
 from typing import Any
 
 from homeassistant.auth.const import GROUP_ID_USER
@@ -18,12 +22,19 @@ from pytest_homeassistant_custom_component.typing import (
 )
 
 from custom_components.export_monitor import const
+from custom_components.export_monitor.ledger import Day
+from custom_components.export_monitor.ledger.book import Marks
+from custom_components.export_monitor.ledger.meters import Mark
+from custom_components.export_monitor.ledger.pack import pack
 from custom_components.export_monitor.ledger_file import FILES, LedgerFile
 from custom_components.export_monitor.models import ErrorState
+from tests.documents import ROOT
 from tests.integration.conftest import Build
-from tests.integration.house import FEED_IN_TODAY, House
+from tests.integration.house import FEED_IN_TODAY, FORECAST, House
 
 METER_STEP_KWH = 0.01
+FEED_IN_TOTAL = "sensor.alphaess_total_energy_feed_to_grid_meter"
+TRANSLATIONS = ROOT / "custom_components" / "export_monitor" / "translations" / "en.json"
 KEY = "export_monitor.{}.days"
 
 
@@ -202,6 +213,77 @@ async def test_a_record_of_a_newer_version_is_begun_anew(
     assert (await _summary(house))["days"] == 1
 
 
+async def test_a_record_of_a_newer_version_waits_for_that_version(
+    house: House, hass_storage: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who goes back to an older version has to find the years before in a file beside."""
+    house.hass.config.config_dir = str(tmp_path)
+    key = KEY.format(house.entry.entry_id)
+    document = {"version": 99, "minor_version": 1, "key": key, "data": {"years": "of it"}}
+    hass_storage[key] = document
+    path = tmp_path / ".storage" / key
+    path.parent.mkdir()
+    path.write_text(json.dumps(document))
+    await LedgerFile(house.hass, house.entry.entry_id).load()
+    assert "put aside" in caplog.text
+    assert not path.exists()
+    assert json.loads(path.with_name(f"{key}.unreadable").read_text()) == document
+
+
+async def test_one_damaged_day_costs_no_other(
+    house: House, hass_storage: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    key = KEY.format(house.entry.entry_id)
+    midnight = House.EVENING.replace(hour=0)
+    past = [
+        Day((midnight - timedelta(days=n)).date().isoformat(), midnight - timedelta(days=n), 24)
+        for n in range(9, 0, -1)
+    ]
+    texts = [pack(replace(day, exported=2.0, money=0.5)) for day in past]
+    texts[-2] = texts[-2][:20]
+    data = {"marks": pack(Marks(money=4.5)), "days": texts}
+    hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": data}
+    await house.set_up(export_price=0.2)
+    await house.advance(70)
+    assert "with 8 days that can be read" in caplog.text
+    whole = await _summary(house)
+    assert whole["exported_kwh"] == 16.0
+    assert whole["days_without_record"] == ["2026-06-19"]
+    assert float(house.entity("export_earnings")) == 4.0
+    assert hass_storage[f"{key}.unreadable"]["data"] == data
+
+
+@pytest.mark.parametrize("lifetime", [False, True])
+async def test_a_backup_of_a_week_ago_counts_nothing_twice(
+    build: Build, hass_storage: dict[str, Any], lifetime: bool
+) -> None:
+    """Both files are a week old; the meters are not."""
+    house = build()
+    start = House.EVENING - timedelta(days=7)
+    shown = float(house.home.states()[FEED_IN_TOTAL if lifetime else FEED_IN_TODAY].value)
+    before = shown - 14.0 if lifetime else 3.0
+    mark = Mark(50.0, before, start)
+    midnight = start.replace(hour=0)
+    day = Day(midnight.date().isoformat(), midnight, 24, exported=3.0)
+    key = KEY.format(house.entry.entry_id)
+    data = {"marks": pack(Marks(looked=start, export=mark)), "days": [pack(day)]}
+    hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": data}
+    wiring = {const.CONF_EXPORT_ENERGY: FEED_IN_TOTAL} if lifetime else {}
+    await house.set_up(wiring=wiring)
+    await house.advance(70)
+    found = {row["date"]: row for row in (await house.call("get_report", format="days"))["days"]}
+    whole = await _summary(house)
+    assert whole["days"] + len(whole["days_without_record"]) == 8
+    if not lifetime:
+        assert whole["exported_kwh"] == 3.0
+        assert len(whole["days_without_record"]) == 6
+        return
+    assert whole["exported_kwh"] == pytest.approx(17.0, abs=METER_STEP_KWH)
+    assert whole["corrected_exported_kwh"] == pytest.approx(14.0, abs=METER_STEP_KWH)
+    assert found["2026-06-17"]["exported_kwh"] == pytest.approx(2.0, abs=METER_STEP_KWH)
+    assert found["2026-06-17"]["corrections"][0]["why"] == "unwatched"
+
+
 async def test_a_reload_goes_on_and_removing_forgets(
     ready: House, hass_storage: dict[str, Any]
 ) -> None:
@@ -246,13 +328,87 @@ async def test_a_breach_explains_itself_and_says_what_helps(
     assert len(day["breaches"]) == 1
 
 
-async def test_a_breach_in_a_discharge_asks_for_a_larger_margin(running: House) -> None:
+async def test_a_limit_that_is_lowered_in_a_discharge_is_named(running: House) -> None:
     await running.advance(150)
     exported = float(running.hass.states.get(FEED_IN_TODAY).state)  # type: ignore[union-attr]
     running.options(fixed_limit=exported - 0.05, safety_margin=0)
     await running.advance(90, until=lambda: running.entity("error_state") == "over_export")
     (day,) = (await running.call("get_report", format="days"))["days"]
     assert [each["cause"] for each in day["breaches"]] == ["limit_lowered"]
+
+
+# What each cause looks like
+
+
+async def _cause(house: House, seconds: float = 120) -> str:
+    """Wait for the breach, see that it is told with its advice, and return its cause."""
+    await house.advance(seconds, until=lambda: house.entity("error_state") == "over_export")
+    (day,) = (await house.call("get_report", format="days"))["days"]
+    (breach,) = day["breaches"]
+    cause: str = breach["cause"]
+    texts = json.loads(TRANSLATIONS.read_text("utf-8"))["selector"]
+    told = house.notification("over_export") or ""
+    assert texts["breach_cause"]["options"][cause] in told
+    assert texts["breach_advice"]["options"][cause] in told
+    return cause
+
+
+async def test_a_battery_that_does_not_stop_is_named(build: Build) -> None:
+    house = build()
+    await house.set_up(fixed_limit=0.15, safety_margin=0.05)
+    await house.advance(70)
+    await house.discharge()
+    house.lie("input_boolean", "turn_off")
+    house.lie("input_button", "press")
+    house.lie("input_number", "set_value")
+    assert await _cause(house, 400) == "not_stopped"
+
+
+async def test_without_a_margin_a_little_less_of_the_contract_is_too_much(build: Build) -> None:
+    house = build()
+    await house.set_up(target_export=1200, fixed_limit=0.1, safety_margin=0)
+    await house.advance(70)
+    await house.discharge()
+    await house.advance(400, until=lambda: float(house.entity("exported_today")) >= 0.07)
+    assert house.discharging
+    house.options(fixed_limit=0.055)
+    assert await _cause(house) == "margin_too_small"
+
+
+async def test_sun_after_a_discharge_is_a_load_that_changed(build: Build) -> None:
+    house = build(soc=100.0)
+    await house.set_up(fixed_limit=0.25, safety_margin=0.1)
+    await house.advance(70)
+    await house.discharge()
+    await house.advance(300, until=lambda: house.entity("discharge_status") == "Complete")
+    house.plant.pv_w = 9000.0
+    assert await _cause(house, 300) == "load_changed"
+
+
+async def test_a_meter_that_jumps_is_late(build: Build) -> None:
+    house = build()
+    await house.set_up(fixed_limit=0.05)
+    await house.advance(130)
+    house.silence(FEED_IN_TODAY)
+    meter = house.hass.states.get(FEED_IN_TODAY)
+    assert meter is not None
+    house.hass.states.async_set(FEED_IN_TODAY, "0.07", meter.attributes)
+    assert await _cause(house) == "meter_late"
+
+
+async def test_a_forecast_that_fell_is_named(build: Build) -> None:
+    house = build()
+
+    def forecast(kwh: float) -> None:
+        facts = {"unit_of_measurement": "kWh", "estimate10": kwh, "estimate90": kwh}
+        house.hass.states.async_set(FORECAST[const.CONF_FORECAST_TODAY], str(kwh), facts)
+
+    forecast(8.0)
+    await house.set_up(wiring=FORECAST, basis="forecast")
+    await house.advance(70)
+    await house.discharge(300)
+    forecast(0.05)
+    assert await _cause(house) == "forecast_fell"
 
 
 # What is shown
@@ -300,6 +456,22 @@ async def test_an_administrator_opens_page_and_download(
     assert answer.content_type == "text/csv"
     assert "export-monitor-2026-06-01-2026-06-30.csv" in answer.headers["Content-Disposition"]
     assert (await answer.read()).startswith(b"\xef\xbb\xbfdate,")
+
+
+async def test_the_download_is_written_as_its_reader_writes(
+    served: House, hass_client: ClientSessionGenerator
+) -> None:
+    served.hass.config.language = "de"
+    served.plant.pv_w = 6000.0
+    await served.advance(130)
+    text = await (await (await hass_client()).get(_path(served, "csv"))).text(encoding="utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(text), delimiter=";")
+    assert float(row["generated_kwh"].replace(",", ".")) > 0.05
+    assert "," in row["generated_kwh"]
+    assert date.fromisoformat(row["date"])
+    answer = (await served.call("get_report", format="csv"))["csv"]
+    (row,) = csv.DictReader(io.StringIO(answer.removeprefix("\ufeff")))
+    assert float(row["generated_kwh"]) > 0.05
 
 
 async def test_others_do_not(
@@ -366,6 +538,44 @@ async def test_the_service_gives_an_administrator_links_that_open_in_a_browser(
     answer = (await somebody.receive_json())["result"]["response"]
     assert set(answer) == {"summary"}
     assert (await (await hass_client(token)).get(_path(served, "page"))).status == 401
+
+
+async def test_a_page_leads_on_to_its_table_and_to_days_before_for_no_longer_than_it_holds(
+    served: House,
+    hass_ws_client: WebSocketGenerator,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    book = served.runtime.compliance.book
+    midnight = House.EVENING.replace(hour=0)
+    past = [
+        Day((midnight - timedelta(days=n)).date().isoformat(), midnight - timedelta(days=n), 24)
+        for n in range(40, 0, -1)
+    ]
+    served.runtime.compliance._file.book = replace(book, archive=tuple(map(pack, past)))
+    admin = await hass_ws_client(served.hass)
+    ask = {"type": "call_service", "domain": const.DOMAIN, "service": "get_report"}
+    begin = (date(2026, 6, 21) - timedelta(days=30)).isoformat()
+    await admin.send_json_auto_id(
+        {**ask, "service_data": {"start": begin}, "return_response": True}
+    )
+    address = (await admin.receive_json())["result"]["response"]["page"]
+    browser = await hass_client_no_auth()
+    text = await (await browser.get(address)).text()
+    onwards = {
+        label: unescape(link) for link, label in re.findall(r'<a href="([^"]+)">([^<]+)<', text)
+    }
+    assert set(onwards) == {"Earlier days", "All days", "Download as a table (CSV)"}
+    answers = {name: await browser.get(link) for name, link in onwards.items()}
+    assert {answer.status for answer in answers.values()} == {200}
+    assert (await answers["Earlier days"].text()).count("<section") == 10
+    assert (await answers["All days"].text()).count("<section") == 41
+    assert "Earlier days" not in await answers["All days"].text()
+    assert answers["Download as a table (CSV)"].content_type == "text/csv"
+    served.freezer.tick(timedelta(seconds=890))
+    text = await (await browser.get(address)).text()
+    renewed = unescape(re.findall(r'<a href="([^"]+)"', text)[0])
+    served.freezer.tick(timedelta(seconds=20))
+    assert (await browser.get(renewed)).status == 401
 
 
 async def test_a_name_is_no_markup(served: House, hass_client: ClientSessionGenerator) -> None:

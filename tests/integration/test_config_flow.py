@@ -315,6 +315,8 @@ REFUSED: list[tuple[str, Answers, str, Refusal]] = [
      Refusal.UNIT_SOC),
     ("battery", {"discharge_cutoff_soc": "number.low_soc"}, "discharge_cutoff_soc",
      Refusal.RANGE_CUTOFF),
+    ("battery", {"charge_cutoff_soc": "number.nearly_full"}, "charge_cutoff_soc",
+     Refusal.RANGE_TARGET),
     ("battery", {"discharge_cutoff_soc": DURATION, "discharge_duration": CUTOFF},
      "discharge_duration", Refusal.UNIT_DURATION),
     ("battery", {"conflicting_modes": [SWITCH]}, "conflicting_modes", Refusal.DUPLICATE),
@@ -390,6 +392,7 @@ def misfits(home: Home, entity_registry: er.EntityRegistry) -> Home:
     home.show("number.negative", 0, "kW", min=-5, max=0)
     home.show("number.minute", 0, "s", min=0, max=60)
     home.show("number.low_soc", 5, "%", min=0, max=20)
+    home.show("number.nearly_full", 90, "%", min=0, max=95)
     home.show("sensor.watts", 5, "W")
     home.show("sensor.percent", 5, "%")
     home.show("sensor.power_grid_apexcharts", 0.5, "kW")

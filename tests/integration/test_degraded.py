@@ -1,13 +1,16 @@
 """What works worse than it could is said, with its reason and what is done instead."""
 
 from datetime import timedelta
+import sys
 from typing import Any
 
 import pytest
 
-from custom_components.export_monitor import const
+from custom_components.export_monitor import const, plans
 from custom_components.export_monitor.engine.state import Phase
-from tests.integration.house import FEED_IN_TODAY, FORECAST, WIRING, House
+from custom_components.export_monitor.planning import Plan
+from tests.integration.house import EVENING, FEED_IN_TODAY, FORECAST, WIRING, House
+from tests.integration.planned import WITH_CARBON, show_carbon
 
 PROBLEM = "binary_sensor.export_monitor_data_problem"
 CARBON = "sensor.carbon_intensity_uk"
@@ -117,7 +120,8 @@ def _why_no_plan(house: House) -> set[str]:
     state = house.hass.states.get(PROBLEM)
     assert state is not None
     told = state.attributes["degraded"]
-    return {each["why"] for each in told if each["what"] == "plan"}
+    reasons = {each["why"] for each in told if each["what"] == "plan"}
+    return reasons - {"no_pv_forecast"}  # this house has none
 
 
 def _show_prices(house: House, role: str, length: timedelta = timedelta(minutes=30)) -> None:
@@ -146,7 +150,10 @@ async def test_a_fixed_price_is_known_without_any_entity(house: House) -> None:
     await house.set_up(enable_ci_planning=True, planning_objective="price", export_price=0.15)
     await house.advance(12)
     assert _why_no_plan(house) == {"no_import_price"}
-    assert _degraded(house)["plan"]["instead"] == "best_export_price"
+    state = house.hass.states.get(PROBLEM)
+    assert state is not None
+    (told,) = [e for e in state.attributes["degraded"] if e["why"] == "no_import_price"]
+    assert told["instead"] == "best_export_price"
 
 
 async def test_a_lost_price_is_cached_while_its_slots_last(house: House) -> None:
@@ -174,3 +181,77 @@ async def test_planning_by_carbon_needs_more_than_the_present_level(house: House
     house.options(enable_auto_discharge=False)
     await house.advance(12)
     assert _why_no_plan(house) == set(), "nobody asked for a plan"
+
+
+# What keeps a plan from being as good as it could be
+
+
+def _of_planning(house: House) -> set[tuple[str, str, str]]:
+    state = house.hass.states.get(PROBLEM)
+    assert state is not None
+    told = [(e["what"], e["why"], e["instead"]) for e in state.attributes["degraded"]]
+    return {each for each in told if each[0] in ("plan", "planner")}
+
+
+def _show_slots(house: House) -> None:
+    start = house.plant.now.replace(minute=0)
+    rows = [
+        {"period_start": start + n * timedelta(minutes=30), "pv_estimate": 1.0} for n in range(48)
+    ]
+    unit = {"unit_of_measurement": "kWh"}
+    for role in (const.CONF_FORECAST_TODAY, const.CONF_FORECAST_TOMORROW):
+        house.hass.states.async_set(FORECAST[role], "8.0", {**unit, "detailedForecast": rows})
+    house.hass.states.async_set(
+        FORECAST[const.CONF_FORECAST_LAST_FETCH], house.plant.now.isoformat()
+    )
+
+
+async def test_a_plan_without_a_pv_forecast_is_one_without_sun(house: House) -> None:
+    show_carbon(house.hass, EVENING, 300, 200)
+    await house.set_up(wiring={**WITH_CARBON, **FORECAST}, enable_ci_planning=True)
+    await house.advance(130)
+    assert house.entity("discharge_plan_today") not in ("No plan", "Off")
+    assert _of_planning(house) == {("plan", "no_pv_forecast", "no_sun")}
+    _show_slots(house)
+    await house.advance(75)
+    assert _of_planning(house) == set()
+
+
+async def test_where_nothing_is_planned_a_missing_forecast_is_no_matter(house: House) -> None:
+    await house.set_up(wiring=WITH_CARBON)
+    await house.advance(70)
+    assert _of_planning(house) == set()
+
+
+async def test_a_plan_that_cannot_be_made_says_why(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Plan:
+        raise ZeroDivisionError("planned to fail")
+
+    _show_slots(house)
+    show_carbon(house.hass, EVENING, 300, 200)
+    with monkeypatch.context() as patch:
+        patch.setattr(plans, "plan", failing)
+        await house.set_up(wiring={**WITH_CARBON, **FORECAST}, enable_ci_planning=True)
+        await house.advance(75)
+        assert _of_planning(house) == {("plan", "failed", "nothing")}
+    house.options(**{const.CONF_BATTERY_CAPACITY: 0})
+    await house.advance(70)
+    assert _of_planning(house) == {("plan", "no_battery", "nothing")}
+    house.options(**{const.CONF_BATTERY_CAPACITY: 10})
+    await house.advance(70)
+    assert _of_planning(house) == set()
+
+
+async def test_a_planner_that_stands_in_for_the_solver_is_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    monkeypatch.setattr(house.hass.config, "skip_pip", True)
+    _show_slots(house)
+    show_carbon(house.hass, EVENING, 300, 200)
+    await house.set_up(wiring={**WITH_CARBON, **FORECAST}, enable_ci_planning=True)
+    await house.advance(130)
+    assert _of_planning(house) == {("planner", "solver_missing", "greedy")}
+    assert house.entity("system_health") == "Healthy"

@@ -8,7 +8,8 @@ import pytest
 from custom_components.export_monitor import const
 from tests.integration.conftest import Build
 from tests.integration.house import EVENING, House
-from tests.integration.test_autopilot import to_window
+from tests.integration.test_autopilot import AUTO, to_window
+from tests.integration.test_plans import plan_in
 
 ACTIVITY = "event.export_monitor_activity"
 
@@ -64,3 +65,24 @@ async def test_dry_run_is_told_in_german_too(house: House) -> None:
     house.hass.config.language = "de"
     await to_window(house, **{const.CONF_DRY_RUN: True})
     assert told(house)["words"].startswith("Probelauf: Jetzt hätte")
+
+
+async def test_what_was_missed_while_home_assistant_was_down_is_told_when_it_is_back(
+    build: Build,
+) -> None:
+    house = build()
+    await plan_in(house, 320, 100, **AUTO)
+    house.freezer.tick(timedelta(hours=2))
+    async with house.restarted():
+        facts = told(house)
+        assert (facts["event_type"], facts["reason"]) == ("missed", "not_running")
+        assert facts["words"] == "Discharge missed: Home Assistant was not running then."
+        assert await house.hass.config_entries.async_unload(house.entry.entry_id)
+
+
+async def test_a_window_that_the_sun_makes_needless_says_so(build: Build) -> None:
+    house = build(start=EVENING + timedelta(minutes=26), pv_w=4000.0)
+    await to_window(house, 320, 310, fixed_limit=8.0)
+    assert told(house)["words"] == (
+        "Discharge skipped: the sun alone gives as much as is to be exported."
+    )

@@ -82,6 +82,19 @@ async def test_every_chosen_entity_is_shown_with_role_value_and_age(
     assert doubtful(result) == 0
 
 
+async def test_a_moment_is_shown_on_the_clock_of_the_house(hass: HomeAssistant, home: Home) -> None:
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    polled = "sensor.solcast_pv_forecast_api_last_polled"
+    home.show(polled, "2026-06-21T22:30:00+00:00", None)
+    home.forecast[const.CONF_FORECAST_LAST_FETCH] = polled
+    rates = "event.octopus_energy_electricity_1_2_export_current_day_rates"
+    home.show(rates, "2026-06-21T22:45:10.171+00:00", None)
+    home.forecast[const.CONF_EXPORT_PRICES] = [rates]
+    said = lines(await checked(hass, home))
+    assert "**2026-06-22 00:30**" in said[polled]
+    assert "**2026-06-22 00:45**" in said[rates]
+
+
 @pytest.mark.parametrize(
     ("entity_id", "state", "unit", "word"),
     [

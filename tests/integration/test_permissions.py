@@ -76,6 +76,13 @@ async def test_a_stop_is_refused_to_nobody(running: House) -> None:
     assert running.entity("discharge_status") == "Complete"
 
 
+async def test_a_reason_without_end_is_cut_and_the_stop_is_done(running: House) -> None:
+    guest = await _user(running.hass, GROUP_ID_READ_ONLY)
+    await _ask(running, "stop_discharge", guest.id, reason="why? " * 100_000)
+    assert not running.discharging
+    assert len(running.attributes("discharge_status")["note"]) == 255
+
+
 async def test_a_user_that_is_no_more_commands_nothing(ready: House) -> None:
     with pytest.raises(UnknownUser):
         await _ask(ready, "start_discharge", "gone")

@@ -3,28 +3,34 @@
 import itertools
 from typing import Any
 
-from homeassistant.core import Event, callback
+from homeassistant.const import MATCH_ALL
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.typing import MockHAClientWebSocket, WebSocketGenerator
 
+from custom_components.export_monitor import const
+from custom_components.export_monitor.pulse import HEARTBEAT
 from tests.integration.house import House
 
 BEAT, ACTIVITY = "export_monitor_heartbeat", "export_monitor_event"
 
 
 class Heard:
-    """What was said on the bus, with the house's time."""
+    """What was said, with the house's time."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.beats: list[tuple[float, dict[str, Any]]] = []
         self.activities: list[dict[str, Any]] = []
-        house.hass.bus.async_listen(BEAT, self._beat)
+        async_dispatcher_connect(house.hass, HEARTBEAT, self._beat)
         house.hass.bus.async_listen(ACTIVITY, self._activity)
 
     @callback
-    def _beat(self, event: Event[Any]) -> None:
-        self.beats.append((self.house.plant.elapsed_s, dict(event.data)))
+    def _beat(self, beat: dict[str, Any]) -> None:
+        self.beats.append((self.house.plant.elapsed_s, beat))
 
     @callback
     def _activity(self, event: Event[Any]) -> None:
@@ -126,3 +132,94 @@ async def test_the_end_of_a_session_is_told_though_its_entry_was_unloaded(
     heard.beats.clear()
     await house.advance(130)
     assert heard.beats == []
+
+
+# The subscription
+
+
+@pytest.fixture
+async def socket(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> MockHAClientWebSocket:
+    # The test's web server takes no more addresses once it runs.
+    assert await async_setup_component(hass, const.DOMAIN, {})
+    return await hass_ws_client(hass)
+
+
+async def _subscribe(socket: MockHAClientWebSocket) -> dict[str, Any]:
+    await socket.send_json_auto_id({"type": "export_monitor/heartbeat"})
+    answer: dict[str, Any] = await socket.receive_json()
+    return answer
+
+
+async def _beat(socket: MockHAClientWebSocket) -> dict[str, Any]:
+    message = await socket.receive_json()
+    assert message["type"] == "event", message
+    event: dict[str, Any] = message["event"]
+    assert event["event_type"] == BEAT
+    assert event["time_fired"] == event["data"]["sent_at"]
+    data: dict[str, Any] = event["data"]
+    return data
+
+
+async def test_a_subscriber_hears_at_once_how_things_are_and_then_each_beat(
+    house: House, socket: MockHAClientWebSocket
+) -> None:
+    await house.set_up()
+    await house.advance(10)
+    answer = await _subscribe(socket)
+    assert answer["success"]
+    first = await _beat(socket)
+    assert (first["sequence"], first["interval_seconds"], first["session_id"]) == (1, 60, None)
+    await house.advance(52)  # a minute and more after the first beat: it was put off
+    await socket.send_json_auto_id({"type": "ping"})
+    assert (await socket.receive_json())["type"] == "pong"
+    await house.discharge(12)
+    heard = [await _beat(socket) for _ in range(3)]
+    assert {beat["session_id"] for beat in heard} == {house.state.session.id}
+    assert [beat["sequence"] for beat in heard] == [2, 3, 4]
+    assert heard[-1]["interval_seconds"] == 3
+    assert heard[-1]["entry_id"] == house.entry.entry_id
+
+
+async def test_a_subscription_outlives_a_reload_and_ends_when_told(
+    house: House, socket: MockHAClientWebSocket
+) -> None:
+    await house.set_up()
+    answer = await _subscribe(socket)
+    assert (await _beat(socket))["sequence"] == 1
+    assert await house.hass.config_entries.async_reload(house.entry.entry_id)
+    await house.settle()
+    assert (await _beat(socket))["sequence"] == 0
+    message = {"type": "unsubscribe_events", "subscription": answer["id"]}
+    await socket.send_json_auto_id(message)
+    assert (await socket.receive_json())["success"]
+    await house.discharge(12)  # beats every 3 s, which nobody is told
+    await socket.send_json_auto_id({"type": "ping"})
+    assert (await socket.receive_json())["type"] == "pong"
+
+
+async def test_only_an_administrator_may_listen(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    hass_read_only_access_token: str,
+) -> None:
+    assert await async_setup_component(hass, const.DOMAIN, {})
+    socket = await hass_ws_client(hass, hass_read_only_access_token)
+    answer = await _subscribe(socket)
+    assert (answer["success"], answer["error"]["code"]) == (False, "unauthorized")
+
+
+async def test_no_heartbeat_reaches_the_bus_and_so_none_the_recorder(
+    house: House, heard: Heard
+) -> None:
+    fired: list[str] = []
+
+    @callback
+    def listen(event: Event[Any]) -> None:
+        fired.append(str(event.event_type))
+
+    house.hass.bus.async_listen(MATCH_ALL, listen)
+    await house.set_up()
+    await house.discharge(12)
+    assert len(heard.beats) > 3
+    assert ACTIVITY in fired
+    assert BEAT not in fired

@@ -146,6 +146,8 @@ async def test_every_refusal_has_its_own_words_and_starts_nothing(
     await house.set_up(wiring=wiring, **options)
     await house.advance(1 if midnight else 70)
     await REFUSALS[blocker](house)
+    assert (await house.call("calculate_discharge"))["why_not"] == blocker, "and it is shown"
+    assert house.attributes("discharge_status")["blocker"] == blocker
     switched_on = len(house.asked("turn_on"))
     with pytest.raises(ServiceValidationError) as refusal:
         await house.call("start_discharge")

@@ -249,7 +249,7 @@ SCHEDULES = {
         faults=(Fault(FaultKind.SENSOR_FROZEN, at=100, duration=98, target="grid", value=0.05),),
         length=261,
     ),
-    # 1: the inverter gave less than it was told; a lower command that it was below of changed little.
+    # 1: the inverter gave less than it was told; a lower command, still above it, changed little.
     "a kettle goes off while the inverter is at its own limit": Schedule(
         settings=Settings(
             begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),

@@ -194,6 +194,55 @@ def test_a_fixed_price_holds_for_two_days() -> None:
     assert {(slot.export_value, slot.import_cost) for slot in slots} == {(0.15, 0.3)}
 
 
+def by_hour(given: Known) -> dict[datetime, tuple[float | None, float | None]]:
+    """Return value and cost at every full hour from now on."""
+    slots = asked(given).slots
+    return {s.start: (s.export_value, s.import_cost) for s in slots if s.start.minute == 0}
+
+
+def test_a_fixed_price_holds_where_the_entity_tells_none_yet() -> None:
+    """Today's prices are published, tomorrow's come in the afternoon; one hour is missing."""
+    told = rates(0.1, 0.2, 0.3, 0.4).slots
+    given = known(
+        planning=PlanSettings(
+            discharge=True, objective=Objective.PRICE, export_price=0.15, import_price=0.28
+        ),
+        readings=replace(READINGS, export_price=Rates(told[:2] + told[3:])),
+    )
+    hours = by_hour(given)
+    first = NOW.replace(minute=0)
+    values = [hours[first + n * HOUR][0] for n in range(1, 6)]
+    assert values == [0.2, 0.15, 0.4, 0.15, 0.15]
+    assert max(hours) == first + 48 * HOUR
+    assert {cost for _, cost in hours.values()} == {0.28}
+
+
+def test_a_fixed_price_of_import_holds_where_its_entity_ends() -> None:
+    given = known(
+        planning=PlanSettings(
+            discharge=True, objective=Objective.PRICE, export_price=0.15, import_price=0.28
+        ),
+        readings=replace(READINGS, import_price=rates(0.5, 0.6)),
+    )
+    hours = by_hour(given)
+    first = NOW.replace(minute=0)
+    assert [hours[first + n * HOUR][1] for n in range(1, 4)] == [0.6, 0.28, 0.28]
+
+
+def test_without_a_fixed_price_hours_that_no_entity_prices_are_left_alone() -> None:
+    """Those of import are not known yet: nothing is sold then, whatever export earns."""
+    given = known(
+        planning=PlanSettings(discharge=True, objective=Objective.PRICE, export_price=0.15),
+        readings=replace(READINGS, import_price=rates(0.5, 0.6, 0.1, 0.1)),
+    )
+    hours = by_hour(given)
+    first = NOW.replace(minute=0)
+    assert hours[first + 3 * HOUR] == (0.15, 0.1)
+    assert hours[first + 4 * HOUR] == (0.15, None)
+    made = plan(asked(given), linear=False)
+    assert all(window.end <= first + 4 * HOUR for window in made.windows)
+
+
 def test_the_battery_stays_above_the_floor_of_the_decision() -> None:
     battery = asked(KNOWN).battery
     assert (battery.soc, battery.floor_soc, battery.capacity_kwh) == (80.0, 32.0, 10.0)

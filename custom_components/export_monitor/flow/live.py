@@ -26,7 +26,19 @@ from .. import const
 from ..error_handler import SensorValidation
 from ..inputs.formats import as_number
 from ..inputs.wiring import entity_ids
-from .schema import BATTERY, BUTTON, FORECAST, KINDS, NUMBERS, POWER_UNITS, SENSORS, Role, watts
+from .schema import (
+    BATTERY,
+    BUTTON,
+    FORECAST,
+    KINDS,
+    MOMENT,
+    NUMBERS,
+    POWER_UNITS,
+    RATES,
+    SENSORS,
+    Role,
+    watts,
+)
 from .words import role_name
 
 OLD_S = 300.0
@@ -108,8 +120,15 @@ def _look(hass: HomeAssistant, config: Mapping[str, object], role: Role, entity_
     notes += _of_value(config, role, state, unit)
     if age_s > OLD_S and role.key in ALWAYS_REPORTED:
         notes.append(Note.OLD)
-    text = f"{state.state[:LONGEST]} {unit}".rstrip()
-    return Look(role.key, entity_id, text, max(0.0, age_s), tuple(notes))
+    return Look(role.key, entity_id, _value(role, state, unit), max(0.0, age_s), tuple(notes))
+
+
+def _value(role: Role, state: State, unit: str) -> str:
+    """Return a state as its owner reads it: a moment on the clock of the house."""
+    moment = dt_util.parse_datetime(state.state) if role.kind in (MOMENT, RATES) else None
+    if moment is not None:
+        return f"{dt_util.as_local(moment):%Y-%m-%d %H:%M}"
+    return f"{state.state[:LONGEST]} {unit}".rstrip()
 
 
 def _gone(role: Role) -> tuple[str, ...]:

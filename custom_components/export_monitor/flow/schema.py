@@ -1,7 +1,7 @@
 """What the forms ask for, as tables: which entities and which figures, and what they must be."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -35,6 +35,7 @@ class Refusal(StrEnum):
     RANGE_POWER = "range_power"
     RANGE_DURATION = "range_duration"
     RANGE_CUTOFF = "range_cutoff"
+    RANGE_TARGET = "range_target"
     DUPLICATE = "duplicate"
     SIGN_CONTRADICTED = "sign_contradicted"
     FALLBACK_REQUIRED = "fallback_required"
@@ -160,6 +161,8 @@ CUTOFF_NUMBER = Kind(
     Refusal.UNIT_SOC,
     Range(25, 50, Refusal.RANGE_CUTOFF),
 )
+# A charge ends at full; a battery that stops sooner would be taken for one that does not follow.
+TARGET_NUMBER = replace(CUTOFF_NUMBER, range=Range(100, 100, Refusal.RANGE_TARGET))
 SOC = Kind(SENSOR, Refusal.NOT_A_SENSOR, frozenset({PERCENTAGE}), Refusal.UNIT_SOC)
 LEVEL = Kind((*NUMBERS, *SENSOR), Refusal.NOT_A_LEVEL, frozenset({PERCENTAGE}), Refusal.UNIT_SOC)
 ENERGY = Kind(SENSOR, Refusal.NOT_A_SENSOR, ENERGY_UNITS, Refusal.UNIT_ENERGY)
@@ -173,7 +176,7 @@ CHARGE = (
     Role(const.CONF_CHARGE_SWITCH, SWITCH),
     Role(const.CONF_CHARGE_POWER, POWER_NUMBER),
     Role(const.CONF_CHARGE_DURATION, DURATION_NUMBER),
-    Role(const.CONF_CHARGE_CUTOFF, CUTOFF_NUMBER),
+    Role(const.CONF_CHARGE_CUTOFF, TARGET_NUMBER),
 )
 BATTERY = (
     Role(const.CONF_DISCHARGE_SWITCH, SWITCH, required=True),

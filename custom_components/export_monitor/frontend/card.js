@@ -6,6 +6,7 @@ import { h, renew, setText } from "./dom.js";
 import { Facts, systemOf, systems } from "./entities.js";
 import { faultBox, isDegraded } from "./faults.js";
 import { allowance, gauge } from "./gauge.js";
+import { openRecord } from "./record.js";
 import { sentences, situationOf } from "./situation.js";
 import { STYLES } from "./styles.js";
 import { Format, languageOf, loadTexts, text, textsReady } from "./texts.js";
@@ -23,6 +24,7 @@ export class ExportMonitorCard extends HTMLElement {
         { name: "device_id", selector: { device: { integration: "export_monitor" } } },
         { name: "title", selector: { text: {} } },
         ...PARTS.map((name) => ({ name, default: true, selector: { boolean: {} } })),
+        { name: "confirm_stop", default: false, selector: { boolean: {} } },
       ],
       computeLabel: (field) => text(language(), `editor_${field.name}`),
       computeHelper: (field) => (field.name === "device_id" ? text(language(), "editor_device_id_help") : undefined),
@@ -47,6 +49,7 @@ export class ExportMonitorCard extends HTMLElement {
     const why = () => this._moreInfo(this.facts().id("binary_sensor.data_problem"));
     this._degraded = h("button", { class: "link quiet", type: "button", onclick: why });
     this._gauge = h("section");
+    this._record = h("button", { class: "link quiet", type: "button", onclick: () => this._openRecord() });
     this._timeline = h("section");
     const body = h(
       "div",
@@ -58,7 +61,7 @@ export class ExportMonitorCard extends HTMLElement {
       this._faults,
       this._gauge,
       this._timeline,
-      this._degraded,
+      h("footer", {}, this._degraded, this._record),
     );
     const root = this.attachShadow({ mode: "open" });
     root.append(h("style", {}, STYLES), h("ha-card", {}, body), this._controls.dialog);
@@ -101,6 +104,10 @@ export class ExportMonitorCard extends HTMLElement {
     this._leave();
   }
 
+  get asksBeforeStop() {
+    return this._config.confirm_stop === true;
+  }
+
   facts() {
     return new Facts(this._hass, this.system);
   }
@@ -124,6 +131,7 @@ export class ExportMonitorCard extends HTMLElement {
       language,
       connected: hass.connected,
       dark: hass.themes?.darkMode,
+      admin: hass.user?.is_admin,
       system: this.system,
     };
     for (const id of Object.values(this.system?.entities ?? {})) seen[id] = hass.states[id];
@@ -179,6 +187,7 @@ export class ExportMonitorCard extends HTMLElement {
     renew(this._say, key, () => h("p", {}, this.format.t(key)));
     for (const each of [this._faults, this._gauge, this._timeline]) renew(each, null, () => []);
     this._degraded.hidden = true;
+    this._record.hidden = true;
   }
 
   _drawSystem() {
@@ -193,12 +202,15 @@ export class ExportMonitorCard extends HTMLElement {
     renew(this._say, words, () => words.map((each) => h("p", {}, each)));
     this._controls.buttons.hidden = !this._shows("controls");
     this._controls.show(situation);
+    this._controls.giveWay(situation);
     renew(this._faults, [situation.faults, language], () =>
       situation.faults.map((fault) => faultBox(fault, this._hass, format, (id) => this._moreInfo(id))),
     );
     const figures = allowance(facts);
     this._gauge.hidden = !this._shows("allowance");
     renew(this._gauge, [figures ?? null, language], () => gauge(figures, format));
+    setText(this._record, format.t("record"));
+    this._record.hidden = this._gauge.hidden || !this._hass.user?.is_admin;
     this._drawTimeline(facts, situation);
     setText(this._degraded, format.t("degraded"));
     this._degraded.hidden = !isDegraded(facts);
@@ -211,6 +223,14 @@ export class ExportMonitorCard extends HTMLElement {
     const view = horizon(this._outlook, situation.session, now);
     const absent = this._outlook?.absent ?? null;
     renew(this._timeline, [view, absent, this.format.locale], () => timeline(view, this.format, absent));
+  }
+
+  async _openRecord() {
+    try {
+      await openRecord(this._hass, this.system.entryId);
+    } catch (error) {
+      this._controls.say(this.format.t("call_failed", { message: error?.message ?? String(error) }), true);
+    }
   }
 
   _look({ mode, session }) {

@@ -1,16 +1,17 @@
-// Start, with a question; stop, without one.
+// Start, with a question; stop, without one unless its owner wants it.
 
 import { glyph, h } from "./dom.js";
 import { whyNot } from "./situation.js";
 
 const DOMAIN = "export_monitor";
+const UNPROVEN = ["discharge_stop_failed", "charge_stop_failed"];
 
 export class Controls {
   /** `card` gives `hass`, `format`, `facts()`, `situation()`; buttons are made once and stay. */
   constructor(card) {
     this._card = card;
     this._outcome = h("p", { class: "outcome", role: "status" });
-    this._stop = this._button("stop", "stop", () => this._stopNow());
+    this._stop = this._button("stop", "stop", () => this._askToStop());
     this._start = this._button("start", "discharge", () => this._ask("discharge"));
     this._charge = this._button("start", "charge", () => this._ask("charge"));
     this.buttons = h("div", { class: "buttons" }, this._stop, this._start, this._charge);
@@ -40,14 +41,34 @@ export class Controls {
 
   /** Show what came of a press; `failed` makes it an alarm. */
   say(message, failed = false) {
+    this._unproven = false;
     this._outcome.classList.toggle("failed", failed);
     this._outcome.setAttribute("role", failed ? "alert" : "status");
     this._outcome.textContent = message;
   }
 
+  /** Leave it to the alarm to say that a stop is not proven: two red boxes are no clearer. */
+  giveWay({ faults }) {
+    if (this._unproven && faults.some((fault) => UNPROVEN.includes(fault.state))) this.say("");
+  }
+
   async _call(service) {
     const { hass, system } = this._card;
     await hass.callService(DOMAIN, service, { config_entry_id: system.entryId }, undefined, false);
+  }
+
+  /** Ask where a wall tablet is touched by mistake; never while there is something wrong. */
+  _askToStop() {
+    const { asksBeforeStop, hass, format } = this._card;
+    const { mode, faults } = this._card.situation();
+    const wrong = hass.connected === false || mode === "stopping" || faults.length > 0;
+    if (!asksBeforeStop || wrong) return this._stopNow();
+    const stop = () => {
+      this.dialog.close();
+      this._stopNow();
+    };
+    const words = [format.t("confirm_stop"), format.t("confirm_stop_text")];
+    return this._question(...words, this._choice(format.t("stop"), "halt", stop));
   }
 
   /** Stop at once, whatever runs; a second press is welcome and never in the way. */
@@ -67,24 +88,31 @@ export class Controls {
       this.say(format.t(done));
     } catch (error) {
       this.say(format.t("call_failed", { message: error?.message ?? String(error) }), true);
+      this._unproven = service.startsWith("stop_");
+      this.giveWay(this._card.situation());
     }
   }
 
   _ask(kind) {
     const { format } = this._card;
-    const refusal = kind === "discharge" ? whyNot(this._card.facts(), format) : undefined;
+    const refusal = whyNot(this._card.facts(), format, kind);
     const title = format.t(refusal ? "cannot_start" : `confirm_${kind}`);
-    const close = () => this.dialog.close();
     const start = () => {
-      close();
+      this.dialog.close();
       this.say(`${format.t("starting")} …`);
       this._settle(`start_${kind}`, "start_done");
     };
-    const leave = this._choice(format.t(refusal ? "close" : "cancel"), "", close);
+    const label = format.t(kind === "charge" ? "start_charge" : "start");
+    this._question(title, refusal ?? this._promise(kind), refusal ? null : this._choice(label, "go", start));
+  }
+
+  /** Show a question; without an answer to choose it is a message to be read and closed. */
+  _question(title, words, answer) {
+    const leave = this._card.format.t(answer ? "cancel" : "close");
     this.dialog.replaceChildren(
       h("h2", { id: "question" }, title),
-      h("p", {}, refusal ?? this._question(kind)),
-      h("div", { class: "choices" }, leave, refusal ? null : this._choice(format.t(kind === "charge" ? "start_charge" : "start"), "go", start)),
+      h("p", {}, words),
+      h("div", { class: "choices" }, this._choice(leave, "", () => this.dialog.close()), answer),
     );
     this.dialog.showModal();
   }
@@ -93,7 +121,7 @@ export class Controls {
     return h("button", { class: `action ${look}`, type: "button", onclick: press }, label);
   }
 
-  _question(kind) {
+  _promise(kind) {
     const { format } = this._card;
     const facts = this._card.facts();
     return format.t(`confirm_${kind}_text`, {

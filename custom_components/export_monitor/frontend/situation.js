@@ -41,11 +41,11 @@ export function situationOf(facts, outlook) {
 }
 
 /** Return why a start would be refused now, as a text; `undefined` where it would not. */
-export function whyNot(facts, format) {
-  const { blocker } = facts.attributes("sensor.export_headroom");
-  if (blocker) return format.t(`blocker_${blocker}`) ?? format.t("blocker_unknown", { blocker });
-  if (facts.state("sensor.export_headroom") === undefined) return format.t("blocker_no_data");
-  return undefined;
+export function whyNot(facts, format, kind = "discharge") {
+  const told = facts.attributes("sensor.discharge_status");
+  const blocker = kind === "charge" ? told.charge_blocker : told.blocker;
+  if (!blocker) return undefined;
+  return format.t(`blocker_${blocker}`) ?? format.t("blocker_unknown", { blocker });
 }
 
 function aboutSession(session, format) {
@@ -71,7 +71,7 @@ export function sentences(facts, situation, format) {
       duration: format.duration(facts.number("sensor.calculated_duration") ?? 0),
       power: format.power(facts.number("number.target_export") ?? 0),
     };
-    return [format.t("say_ready", values)];
+    return [format.t("say_ready", values), whyNot(facts, format)];
   }
   if (mode === "complete") {
     const { ended, reason, kind, exported, charged } = facts.attributes("sensor.discharge_status");

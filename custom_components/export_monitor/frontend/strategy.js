@@ -8,7 +8,8 @@ const HEALTH = ["system_health", "error_state", "data_staleness", "circuit_break
 const FIGURES = ["discharge_plan_today", "discharge_plan_tomorrow", "next_charge_session"];
 const PLANNED = ["plan_energy_today", "plan_windows_today", "plan_energy_tomorrow", "plan_windows_tomorrow"];
 const TODAY = ["discharge_status", "export_allowed", "calculated_duration", "discharge_needed"];
-const CARBON = ["current_carbon_intensity", "current_carbon_intensity_index"];
+const CARBON = ["current_carbon_intensity"];
+const INDEX = ["current_carbon_intensity_index"];
 
 const of = (system, domain, keys) =>
   keys.map((key) => system.entities[`${domain}.${key}`]).filter(Boolean);
@@ -26,6 +27,10 @@ function named(hass, system, entity) {
 }
 
 const tiles = (hass, system, ids) => ids.map((id) => ({ type: "tile", ...named(hass, system, id) }));
+
+/** Tiles with a row of their own, for a name or a state that is too long for half of one. */
+const wideTiles = (hass, system, ids) =>
+  tiles(hass, system, ids).map((tile) => ({ ...tile, grid_options: { columns: "full" } }));
 
 const rows = (hass, system, ids) =>
   ids.length ? [{ type: "entities", entities: ids.map((id) => named(hass, system, id)) }] : [];
@@ -63,6 +68,7 @@ function overview(hass, system, t, name) {
   const today = [
     ...gauges(hass, system),
     ...tiles(hass, system, [...of(system, "sensor", [...TODAY, ...CARBON]), ...of(system, "binary_sensor", ["over_export"])]),
+    ...wideTiles(hass, system, of(system, "sensor", INDEX)),
   ];
   return [now, ...section(name(t("section_today")), today, "mdi:transmission-tower-export")];
 }
@@ -79,9 +85,12 @@ function plan(hass, system, t, name) {
   const calendar = calendars.length
     ? [{ type: "calendar", entities: calendars, initial_view: "listWeek", grid_options: { columns: "full" } }]
     : [];
-  const figures = tiles(hass, system, of(system, "sensor", [...FIGURES, ...PLANNED]));
+  const figures = [
+    ...wideTiles(hass, system, of(system, "sensor", FIGURES)),
+    ...tiles(hass, system, of(system, "sensor", PLANNED)),
+  ];
   return [
-    ...section(name(t("timeline")), [card], "mdi:chart-timeline"),
+    ...section(name(t("view_plan")), [card], "mdi:chart-timeline"),
     ...section(name(t("section_calendar")), calendar, "mdi:calendar"),
     ...section(name(t("section_figures")), figures, "mdi:format-list-bulleted"),
   ];

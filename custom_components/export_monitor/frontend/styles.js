@@ -52,9 +52,13 @@ button.action.stop { border-color: var(--em-stop-edge); color: var(--em-stop-edg
 .buttons.urgent button.stop { background: var(--em-stop); color: #fff; border-color: transparent; }
 .buttons.running button.stop { min-height: 64px; font-size: 1.125rem; }
 button.action.go { background: var(--em-go); color: var(--em-on-button); }
+button.action.halt { background: var(--em-stop); color: #fff; }
 button.action:hover { filter: brightness(1.1); }
 button:focus-visible { outline: 3px solid var(--em-text); outline-offset: 2px; }
 button.link { font: inherit; color: inherit; background: none; border: 0; padding: 0; text-decoration: underline; cursor: pointer; text-align: start; overflow-wrap: anywhere; }
+button.link.quiet { color: var(--em-soft); font-size: .875rem; }
+footer { display: flex; flex-wrap: wrap; gap: 8px 24px; justify-content: space-between; }
+footer:not(:has(> :not([hidden]))) { display: none; }
 .glyph { width: 20px; height: 20px; fill: currentColor; flex: none; }
 .outcome:empty { display: none; }
 .outcome { border-inline-start: 4px solid var(--em-go); padding: 4px 12px; }

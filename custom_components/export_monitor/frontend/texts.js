@@ -2,6 +2,8 @@
 
 import english from "./texts/en.js";
 
+// Between a figure and its unit: neither begins a line without the other.
+const JOIN = "\u00a0";
 const LANGUAGES = ["en", "de", "fr", "es", "it", "nl", "pt", "pl"];
 const loaded = { en: english };
 
@@ -77,18 +79,18 @@ export class Format {
   }
 
   energy(kwh) {
-    return `${this.number(kwh, 2)} kWh`;
+    return `${this.number(kwh, 2)}${JOIN}kWh`;
   }
 
   power(watts) {
-    return Math.abs(watts) < 1000 ? `${this.number(watts)} W` : `${this.number(watts / 1000, 1)} kW`;
+    return Math.abs(watts) < 1000 ? `${this.number(watts)}${JOIN}W` : `${this.number(watts / 1000, 1)}${JOIN}kW`;
   }
 
   duration(minutes) {
     const whole = Math.max(1, Math.round(minutes));
     const [hours, rest] = [Math.floor(whole / 60), whole % 60];
-    if (whole < 90) return `${whole} min`;
-    return rest ? `${hours} h ${rest} min` : `${hours} h`;
+    if (whole < 90) return `${whole}${JOIN}min`;
+    return (rest ? [hours, "h", rest, "min"] : [hours, "h"]).join(JOIN);
   }
 
   time(moment) {

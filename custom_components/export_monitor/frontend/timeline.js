@@ -122,12 +122,16 @@ function inWords(curve, format, view) {
   return `${format.t(`curve_${curve.kind}`)} (${curve.unit}): ${format.t("curve_summary", values)}`;
 }
 
+/** Return the curves that are drawn: two only where both are prices, as one scale has one unit. */
+function drawn([first, ...others]) {
+  return [first, others.find((curve) => curve.unit === first.unit)].filter(Boolean);
+}
+
 /** Return the picture; what it says stands in words below it, so it is hidden from readers. */
 function picture(view, format) {
-  const [first, ...others] = view.curves;
-  // A second curve is drawn only where both are prices: one scale for one unit.
-  const second = others.find((curve) => curve.unit === first.unit);
-  const range = first && rangeOf(second ? [first, second] : [first]);
+  const curves = drawn(view.curves);
+  const [first, second] = curves;
+  const range = first && rangeOf(curves);
   const shapes = svg(
     "svg",
     { viewBox: "0 0 100 100", preserveAspectRatio: "none", class: "curve" },
@@ -192,7 +196,7 @@ const list = (windows, view, format) =>
 
 /** Return the elements of the section; `absent` says why there is no plan. */
 export function timeline(view, format, absent) {
-  const legend = view.curves.map((curve, index) =>
+  const legend = drawn(view.curves).map((curve, index) =>
     h("p", { class: `legend${index ? " second" : ""}` }, inWords(curve, format, view)),
   );
   const listed = [...view.past.slice(-SHOWN_PAST), ...view.windows];

@@ -8,7 +8,7 @@ from .advice import Advice, advise
 from .book import Book, Look, breached, ended, refused, take
 from .breaches import Cause
 from .days import Breach, Correction, Day, Refusal, SessionLine, Why
-from .report import Kept, figures, kept, lately, summary, table
+from .report import Kept, figures, kept, lately, oldest, summary, table
 
 __all__ = [
     "Advice",
@@ -28,6 +28,7 @@ __all__ = [
     "figures",
     "kept",
     "lately",
+    "oldest",
     "refused",
     "summary",
     "table",

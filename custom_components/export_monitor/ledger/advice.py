@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from .breaches import Cause
 from .days import Day
 
 STEP_KWH = 0.1  # of the option
@@ -24,7 +25,7 @@ class Advice:
     days_over: int
     """Days above the contract that a margin could have kept inside."""
     by_itself: int
-    """Days above the contract that no margin would have: the sun alone was too much."""
+    """Days above the contract with any margin: the sun alone was too much, or a stop failed."""
     margin: float
     """The margin in force on the newest day."""
     needed: float | None
@@ -66,7 +67,9 @@ def advise(days: Iterable[Day]) -> Advice:
 
 
 def _curable(day: Day) -> bool:
-    """Whether as much was exported deliberately as was too much."""
+    """Whether as much was exported deliberately as was too much, by a battery that obeyed."""
+    if any(each.cause == Cause.NOT_STOPPED for each in day.breaches):
+        return False
     return day.slack is not None and day.deliberate + ROUNDING >= day.over
 
 

@@ -160,12 +160,14 @@ def refused(book: Book, reason: str, at: datetime) -> Book:
     return _changed(book, today.date, lambda day: replace(day, refusals=(*others, line)))
 
 
-def breached(book: Book, at: datetime, *, jumped: bool, running: bool) -> tuple[Book, Cause | None]:
-    """Write a breach down with its cause. `jumped` and `running` as for `cause_of`."""
+def breached(
+    book: Book, at: datetime, *, jumped: bool, running: bool, unstopped: bool = False
+) -> tuple[Book, Cause | None]:
+    """Write a breach down with its cause; what is known of it as for `cause_of`."""
     today = book.at(at)
     if today is None:
         return book, None
-    cause = cause_of(today, jumped=jumped, running=running)
+    cause = cause_of(today, jumped=jumped, running=running, unstopped=unstopped)
     sessions = sum(each.kind == Kind.DISCHARGE for each in today.sessions) + running
     line = Breach(at, today.exported, today.contract or 0.0, cause.value, sessions)
     return _changed(

@@ -11,6 +11,7 @@ NOTICEABLE_KWH = 0.05
 class Cause(StrEnum):
     """The likeliest cause of a breach; each has a sentence and an advice in the translations."""
 
+    NOT_STOPPED = "not_stopped"
     METER_LATE = "meter_late"
     FORECAST_FELL = "forecast_fell"
     LIMIT_LOWERED = "limit_lowered"
@@ -19,13 +20,16 @@ class Cause(StrEnum):
     MARGIN_TOO_SMALL = "margin_too_small"
 
 
-def cause_of(day: Day, *, jumped: bool, running: bool) -> Cause:
+def cause_of(day: Day, *, jumped: bool, running: bool, unstopped: bool = False) -> Cause:
     """Name the cause of a breach, from what is certain to what is left over.
 
     `jumped`: the counter has gone beyond what could have flowed as far as anybody saw.
-    `running`: a discharge runs, or its stop is being followed.
+    `running`: a discharge runs, or its stop is being followed; `unstopped`: that stop takes longer
+    than a battery that obeys.
     """
     fell = (day.highest_contract or 0.0) - (day.contract or 0.0)
+    if unstopped:
+        return Cause.NOT_STOPPED
     if jumped:
         return Cause.METER_LATE
     if day.deliberate < NOTICEABLE_KWH and not running:

@@ -1,6 +1,6 @@
 """Charts of the printable page, as SVG: one of all days, and one of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from html import escape
 from itertools import accumulate
@@ -15,6 +15,9 @@ NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 DENSE = 16
 """More dates than that beside each other cannot be read."""
 
+type Number = Callable[[float, int], str]
+"""A figure with so many digits, as the reader writes it."""
+
 
 def _ceiling(value: float) -> float:
     """Return a round figure at or above a value."""
@@ -27,9 +30,10 @@ def _ceiling(value: float) -> float:
 class Frame:
     """Where values stand in a chart: `most` kWh high, `long` units wide."""
 
-    def __init__(self, width: float, most: float, long: float) -> None:
+    def __init__(self, width: float, most: float, long: float, number: Number) -> None:
         """Choose a scale with a round figure at its top."""
         self.width = width
+        self._number = number
         self.top = _ceiling(max(most, LEAST_KWH))
         self._long = long
 
@@ -45,27 +49,29 @@ class Frame:
         """Return the lines of 0, half and all, with their figures."""
         parts = []
         for kwh in (0.0, self.top / 2, self.top):
-            y = self.y(kwh)
+            y, digits = self.y(kwh), len(f"{kwh:g}".partition(".")[2])
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{self.width - RIGHT}" y1="{y:.1f}" '
                 f'y2="{y:.1f}"/><text class="axis" text-anchor="end" x="{LEFT - 4}" '
-                f'y="{y + 3:.1f}">{kwh:g}</text>'
+                f'y="{y + 3:.1f}">{escape(self._number(kwh, digits))}</text>'
             )
-        unit = f'<text class="axis" x="{LEFT + 3}" y="{TOP + 9}">kWh</text>'
+        unit = f'<text class="axis" x="{LEFT}" y="{TOP - 4}">kWh</text>'
         return "".join((*parts, unit))
 
     def svg(self, label: str, inside: str) -> str:
         """Return the whole, named for those who do not see it."""
+        kind = ' class="wide"' if self.width == WIDE else ""
         return (
-            f'<svg role="img" aria-label="{escape(label)}" '
+            f'<svg{kind} role="img" aria-label="{escape(label)}" '
             f'viewBox="0 0 {self.width:g} {HEIGHT:g}">{self.axes()}{inside}</svg>'
         )
 
 
-def of_day(day: Day, zone: tzinfo, label: str) -> str:
+def of_day(day: Day, zone: tzinfo, label: str, number: Number) -> str:
     """Return what a day exported hour by hour, summed up, under what was allowed."""
     summed = list(accumulate(day.exported_by_hour))
-    frame = Frame(WIDTH, max([*summed, *day.allowance_by_hour, day.contract or 0.0]), day.hours)
+    most = max([*summed, *day.allowance_by_hour, day.contract or 0.0])
+    frame = Frame(WIDTH, most, day.hours, number)
     parts = [_session(frame, day, each.started, each.ended) for each in day.sessions]
     seen = max(len(summed), len(day.allowance_by_hour))
     summed += [day.exported] * (seen - len(summed))
@@ -127,10 +133,10 @@ def _clock(frame: Frame, day: Day, zone: tzinfo) -> list[str]:
     return parts
 
 
-def of_days(days: Sequence[Day], label: str) -> str:
+def of_days(days: Sequence[Day], label: str, number: Number) -> str:
     """Return what each day exported, beside what its contract let out."""
     most = max((max(day.exported, day.contract or 0.0) for day in days), default=0.0)
-    frame = Frame(WIDE, most, max(1, len(days)))
+    frame = Frame(WIDE, most, max(1, len(days)), number)
     every = -(-len(days) // DENSE)
     parts = []
     for n, day in enumerate(days):
@@ -148,8 +154,10 @@ def of_days(days: Sequence[Day], label: str) -> str:
                 f'y1="{y:.1f}" y2="{y:.1f}"/>'
             )
         if n % every == 0:
+            # A phone shows half of them.
+            kind = "axis date" if n // every % 2 == 0 else "axis date other"
             parts.append(
-                f'<text class="axis" text-anchor="middle" x="{frame.x(n + 0.5):.1f}" '
+                f'<text class="{kind}" text-anchor="middle" x="{frame.x(n + 0.5):.1f}" '
                 f'y="{HEIGHT - 5}">{escape(day.date[5:])}</text>'
             )
     return frame.svg(label, "".join(parts))

@@ -128,7 +128,24 @@ class Day:
     @property
     def unwatched_min(self) -> float:
         """Minutes of the whole day in which nobody looked."""
-        return max(0.0, self.hours * 60 - self.watched_s / 60)
+        return self.unwatched_until(None)
+
+    def unwatched_until(self, looked: datetime | None) -> float:
+        """Return the minutes without a look, of a day that goes on only until the last one."""
+        seconds = self.hours * HOUR_S
+        if looked is not None:
+            seconds = min(seconds, (looked - self.start).total_seconds())
+        return max(0.0, (seconds - self.watched_s) / 60)
+
+    @property
+    def known_carbon_kg(self) -> float | None:
+        """The carbon saved; None where no intensity was known for anything that ran."""
+        return self.carbon_kg if self.carbon_kwh or self.carbon_kg else None
+
+    @property
+    def known_money(self) -> float | None:
+        """The money gained; None where no price was known for anything that ran."""
+        return self.money if self.money_kwh or self.money else None
 
     def corrected(self, quantity: str) -> float:
         """Return what was added afterwards to `exported` or `generated` (kWh)."""

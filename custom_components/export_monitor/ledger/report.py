@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 import csv
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 import io
 
@@ -18,6 +18,8 @@ type Figures = dict[str, Value]
 
 ENERGY = 3
 LONGEST = 36_600  # days; a century
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes a cell for a formula by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Kept:
     """Dates from the first day of the record on of which nothing is there."""
     today: str | None
     """The date that is still going on."""
+    looked: datetime | None = None
+    """When it was looked at last."""
 
 
 def kept(book: Book, start: date | None, end: date | None) -> Kept:
@@ -39,7 +43,7 @@ def kept(book: Book, start: date | None, end: date | None) -> Kept:
     days = {day.date: day for day in (*_unpacked(book.archive), *book.recent)}
     today = book.today
     first = min(days, default=None)
-    last = None if today is None else today.date
+    last = max(days, default=None) if today is None else today.date
     begin = start or (date.fromisoformat(first) if first else date.min)
     until = end or (date.fromisoformat(last) if last else begin)
     found = [days[each] for each in sorted(days) if begin.isoformat() <= each <= until.isoformat()]
@@ -50,7 +54,14 @@ def kept(book: Book, start: date | None, end: date | None) -> Kept:
             if at.isoformat() not in days:
                 missing.append(at.isoformat())
             at += timedelta(days=1)
-    return Kept(begin, until, tuple(found), tuple(missing), last)
+    date_of_today = None if today is None else today.date
+    return Kept(begin, until, tuple(found), tuple(missing), date_of_today, book.marks.looked)
+
+
+def oldest(book: Book) -> date | None:
+    """Return the first day that can be read; None where there is none."""
+    first = next(iter(_unpacked(book.archive)), None) or next(iter(book.recent), None)
+    return None if first is None else date.fromisoformat(first.date)
 
 
 def lately(book: Book, count: int, today: str) -> tuple[Day, ...]:
@@ -85,12 +96,12 @@ def status(day: Day) -> str:
     return "no_contract" if day.contract is None else "inside"
 
 
-def figures(day: Day) -> Figures:
-    """Return everything about a day."""
+def figures(day: Day, looked: datetime | None = None) -> Figures:
+    """Return everything about a day; one that goes on was `looked` at last at a moment."""
     return {
         "date": day.date,
         "status": status(day),
-        **_sums(day),
+        **_sums(day, looked),
         "sessions": [
             {
                 "kind": each.kind,
@@ -134,7 +145,7 @@ def figures(day: Day) -> Figures:
     }
 
 
-def _sums(day: Day) -> dict[str, Value]:
+def _sums(day: Day, looked: datetime | None = None) -> dict[str, Value]:
     return {
         "basis": day.basis,
         "period": day.period,
@@ -149,11 +160,11 @@ def _sums(day: Day) -> dict[str, Value]:
         "deliberate_kwh": _kwh(day.deliberate),
         "charged_kwh": _kwh(day.charged),
         "peak_export_w": None if day.peak_w is None else round(day.peak_w),
-        "carbon_saved_kg": _kwh(day.carbon_kg),
-        "money_earned": _kwh(day.money),
+        "carbon_saved_kg": _kwh(day.known_carbon_kg),
+        "money_earned": _kwh(day.known_money),
         "corrected_exported_kwh": _kwh(day.corrected("exported")),
         "corrected_generated_kwh": _kwh(day.corrected("generated")),
-        "unwatched_minutes": round(day.unwatched_min),
+        "unwatched_minutes": round(day.unwatched_until(looked)),
     }
 
 
@@ -187,18 +198,24 @@ def _finished(found: Kept) -> list[Day]:
     return [day for day in found.days if day.date != found.today]
 
 
-def _totals(days: Sequence[Day]) -> Mapping[str, float]:
+def _totals(days: Sequence[Day]) -> Mapping[str, float | None]:
     return {
         "generated_kwh": sum(day.generated for day in days),
         "exported_kwh": sum(day.exported for day in days),
         "contract_kwh": sum(day.contract or 0.0 for day in days),
         "deliberate_kwh": sum(day.deliberate for day in days),
         "charged_kwh": sum(day.charged for day in days),
-        "carbon_saved_kg": sum(day.carbon_kg for day in days),
-        "money_earned": sum(day.money for day in days),
+        "carbon_saved_kg": _known(day.known_carbon_kg for day in days),
+        "money_earned": _known(day.known_money for day in days),
         "corrected_exported_kwh": sum(day.corrected("exported") for day in days),
         "corrected_generated_kwh": sum(day.corrected("generated") for day in days),
     }
+
+
+def _known(values: Iterable[float | None]) -> float | None:
+    """Return a sum; None where nothing was ever known, as nothing is not 0."""
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
 
 
 def margin(advice: Advice) -> Figures:
@@ -206,7 +223,7 @@ def margin(advice: Advice) -> Figures:
     return {
         "days_judged": advice.days,
         "days_over": advice.days_over,
-        "days_over_by_sun_alone": advice.by_itself,
+        "days_over_beyond_margin": advice.by_itself,
         "in_force_kwh": _kwh(advice.margin),
         "enough_kwh": advice.needed,
         "suggested_kwh": round(advice.suggestion, ENERGY),
@@ -229,28 +246,43 @@ COLUMNS = (
 )
 
 
-def table(found: Kept) -> str:
+def table(found: Kept, *, comma: bool = False) -> str:
     """Return one line a day as CSV: ISO dates, dots in decimals, a comma between columns.
 
-    It begins with a byte order mark, by which spreadsheets know UTF-8. Days without a record have
-    a line of their own, so that nobody sums up over a gap unawares. No cell holds a text that
-    somebody typed, so none can be a formula.
+    With `comma` as spreadsheets of most of Europe expect it: a comma in decimals, a semicolon
+    between columns. It begins with a byte order mark, by which they know UTF-8. Days without a
+    record have a line of their own, so that nobody sums up over a gap unawares.
     """
-    rows = {day.date: _row(day) for day in found.days}
+    rows = {day.date: _row(day, found.looked) for day in found.days}
     rows |= {each: {"date": each, "status": "no_record"} for each in found.missing}
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(
+        text, COLUMNS, restval="", lineterminator="\r\n", delimiter=";" if comma else ","
+    )
     writer.writeheader()
-    writer.writerows(rows[each] for each in sorted(rows))
+    for each in sorted(rows):
+        writer.writerow({name: _cell(value, comma=comma) for name, value in rows[each].items()})
     return "\ufeff" + text.getvalue()
 
 
-def _row(day: Day) -> dict[str, Value]:
+def _cell(value: Value, *, comma: bool) -> str:
+    """Return what stands in a cell. No text of ours begins like a formula; one that does is none.
+
+    A number may begin with a minus; a text could come out of a file that somebody has altered.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return str(value).replace(".", ",") if comma else str(value)
+
+
+def _row(day: Day, looked: datetime | None) -> dict[str, Value]:
     reasons = Counter(each.reason for each in day.sessions)
     return {
         "date": day.date,
         "status": status(day),
-        **_sums(day),
+        **_sums(day, looked),
         "sessions": len(day.sessions),
         "session_reasons": _listed(reasons),
         "refusals": sum(each.count for each in day.refusals),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..models import Kind
-from .execution import Fate, Outcome
+from .fates import Fate, Outcome
 from .models import Plan, Window
 
 OVER = frozenset({Fate.ENDED, Fate.FAILED})

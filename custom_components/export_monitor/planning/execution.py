@@ -11,9 +11,30 @@ is followed by its overlap with the one of the plan before, not by its start.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from ..models import Blocker, EndReason, ErrorState, Kind, Origin, Session
+from ..models import EndReason, ErrorState, Kind, Origin, Session
+from .fates import (
+    AGAINST,
+    BRIEF,
+    BY_SOMEBODY,
+    DRY_RUN,
+    FAILURES,
+    MANUAL_SESSION,
+    NO_PLAN,
+    NOT_LOOKED,
+    SUN_ENOUGH,
+    SWITCHED_OFF,
+    Execution,
+    Fate,
+    Look,
+    Outcome,
+    Replied,
+    Revise,
+    Run,
+    Start,
+    Stop,
+    Wish,
+)
 from .models import Plan, Window
 
 RETRY = timedelta(seconds=60)
@@ -28,160 +49,13 @@ OVERDUE = timedelta(seconds=30)
 LEAST_AGAIN_KWH = 0.1
 REVISED_KWH = 0.05
 REVISED_TIME = timedelta(seconds=60)
-
-
-class Fate(StrEnum):
-    """What became of a window; the types of the activity event."""
-
-    STARTED = "started"
-    ENDED = "ended"
-    SKIPPED = "skipped"
-    REFUSED = "refused"
-    FAILED = "failed"
-    MISSED = "missed"
-    WOULD_HAVE_STARTED = "would_have_started"
-
-
-SWITCHED_OFF = "switched_off"
-DRY_RUN = "dry_run"
-MANUAL_SESSION = "manual_session"
-NOT_LOOKED = "not_running"
-"""Nobody looked while the window passed: Home Assistant was down."""
-NO_PLAN = "no_plan"
-"""There was no plan when the window's time came: what it is made from was gone."""
-
-# What passes by itself within minutes is not worth an event.
-BRIEF = frozenset({Blocker.COOLDOWN, Blocker.STOP_IN_PROGRESS})
-BY_SOMEBODY = frozenset({EndReason.USER, EndReason.EXTERNAL, EndReason.START_CANCELLED})
-AGAINST = frozenset({*Blocker, *ErrorState} - {Blocker.DRY_RUN})
-FAILURES = frozenset(
-    {
-        EndReason.START_FAILED,
-        EndReason.BATTERY_NOT_FOLLOWING,
-        EndReason.RENEWAL_FAILED,
-        EndReason.BLIND_LIMIT,
-        EndReason.OVER_EXPORT,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known at one moment. Times are aware UTC."""
-
-    now: datetime
-    planned_at: datetime | None = None
-    """When the plan was made."""
-    session: Session | None = None
-    """The session that is being started, runs, or is being stopped."""
-    stopping: bool = False
-    last: Session | None = None
-    """The session that ended last."""
-    auto_discharge: bool = False
-    auto_charge: bool = False
-    dry_run: bool = False
-
-    def enabled(self, kind: Kind) -> bool:
-        """Whether windows of a kind are to be carried out."""
-        return self.auto_discharge if kind is Kind.DISCHARGE else self.auto_charge
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Wish: a session (origin automatic) for a window. It is to be answered with `answered`."""
-
-    window: Window
-    energy_kwh: float
-    """What is left of the window's energy."""
-    until: datetime
-    """The window's end."""
-
-    @property
-    def kind(self) -> Kind:
-        """Whether to discharge or to charge."""
-        return self.window.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Wish: end the running session, which is an automatic one. `note` says more."""
-
-    reason: EndReason
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Revise:
-    """Wish: let the running session go on to other limits, as the new plan has them."""
-
-    energy_kwh: float
-    """Of the whole session, what it has delivered included."""
-    until: datetime
-
-
-type Wish = Start | Stop | Revise
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a window."""
-
-    fate: Fate
-    window: Window
-    at: datetime
-    reason: str | None = None
-    """A `Blocker`, `EndReason` or `ErrorState`, or one of the words of this module."""
-    energy_kwh: float = 0.0
-    """What the session has delivered."""
-    session_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """The answer to a start: it runs, or was refused by a blocker, or has failed."""
-
-    session_id: str | None = None
-    """Of the session that runs now."""
-    blocker: Blocker | None = None
-    error: ErrorState | None = None
-    cancelled: bool = False
-    """Somebody stopped it before it ran."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The window that is due, through all its plans and attempts. Energies kWh."""
-
-    window: Window
-    """As the newest plan has it."""
-    planned_at: datetime | None
-    counted_kwh: float = 0.0
-    """Delivered by sessions that have ended."""
-    base_kwh: float = 0.0
-    """Delivered when the newest plan was made: its energy is on top of it."""
-    asked: bool = False
-    """A start is being answered."""
-    session_id: str | None = None
-    sessions: int = 0
-    failures: int = 0
-    told: str | None = None
-    """The last reason against a start."""
-    not_before: datetime | None = None
-    """When to try again."""
-    plan_after: datetime | None = None
-    """Only a plan that was made later knows whether there is more to do."""
-    closed_until: datetime | None = None
-    """The rest of the window as it stood when it was given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """What is remembered from one look to the next."""
-
-    run: Run | None = None
-    upcoming: tuple[Window, ...] = ()
-    """Windows that have not begun under any plan."""
-    looked: datetime | None = None
+SUN_GONE = timedelta(minutes=10)
+"""For so long the sun must have been too little before the battery is to add to it."""
+SUN_UNSEEN = timedelta(minutes=30)
+"""The same where nothing shows how much sun there is: a slot of the forecast."""
+RESETTING = timedelta(minutes=5)
+"""For so long after a start an end from outside is taken for the battery's own reset."""
+SET_BACK = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -211,14 +85,14 @@ def conduct(
 
     `plan` None: there is none at present; what runs goes on to its own end.
     """
-    turn = _Turn(look, execution.run, [], [])
+    turn = _Turn(look, _timely(execution, look.now), [], [])
     _tell_missed(turn, execution)
     _notice_end(turn)
     _follow(turn, plan)
     if look.session is not None:
         _oversee(turn, look.session, plan)
     else:
-        _pursue(turn)
+        _pursue(turn, plan)
     if plan is None:
         upcoming = tuple(window for window in execution.upcoming if window.end > look.now)
     else:
@@ -240,13 +114,14 @@ def answered(
         outcome = Outcome(Fate.STARTED, run.window, now, session_id=replied.session_id)
         return replace(execution, run=run), (outcome,)
     if replied.cancelled:
-        run = replace(run, closed_until=run.window.end, told=EndReason.START_CANCELLED)
+        run = _given_up(run, told=EndReason.START_CANCELLED)
         outcome = Outcome(Fate.SKIPPED, run.window, now, EndReason.START_CANCELLED)
         return replace(execution, run=run), (outcome,)
     if replied.blocker is not None:
         before, reason = run.told, replied.blocker
         quiet = reason in BRIEF or reason == before
         run = replace(run, told=before if reason in BRIEF else reason, not_before=now + RETRY)
+        run = replace(run, brief=reason if reason in BRIEF else None)
         refused = () if quiet else (Outcome(Fate.REFUSED, run.window, now, reason),)
         return replace(execution, run=run), refused
     error = replied.error or ErrorState.START_FAILED
@@ -254,10 +129,15 @@ def answered(
     return replace(execution, run=run), (Outcome(Fate.FAILED, run.window, now, error),)
 
 
-def resumed(execution: Execution) -> Execution:
-    """Return a stored execution as it goes on after a restart: no start is answered any more."""
+def resumed(execution: Execution, restarted: datetime | None) -> Execution:
+    """Return a stored execution as it goes on: no start is answered any more.
+
+    `restarted`: when Home Assistant started; None where only the entry was loaded again.
+    """
     run = execution.run
-    return execution if run is None else replace(execution, run=replace(run, asked=False))
+    if run is None:
+        return execution
+    return replace(execution, run=replace(run, asked=False, resumed_at=restarted))
 
 
 def delivered(session: Session) -> float:
@@ -285,6 +165,14 @@ def _moments(execution: Execution, plan: Plan | None) -> Iterator[datetime]:
                 yield moment
 
 
+def _timely(execution: Execution, now: datetime) -> Run | None:
+    """Return the run; moments to wait for mean nothing after the clock was set back."""
+    run, looked = execution.run, execution.looked
+    if run is None or looked is None or looked - now < SET_BACK:
+        return run
+    return replace(run, not_before=None, plan_after=None)
+
+
 def _tell_missed(turn: _Turn, execution: Execution) -> None:
     looked = execution.looked
     for window in execution.upcoming:
@@ -307,11 +195,26 @@ def _notice_end(turn: _Turn) -> None:
     run = replace(run, session_id=None, counted_kwh=run.counted_kwh + energy, plan_after=look.now)
     if reason == SWITCHED_OFF:
         run = replace(run, told=SWITCHED_OFF)
-    elif reason in BY_SOMEBODY:
-        run = replace(run, closed_until=run.window.end)
+    elif reason in BY_SOMEBODY and not _reset_by_battery(run, reason, look.now):
+        run = _given_up(run, told=run.told)
     elif reason in FAILURES:
         run = _failed(run, str(reason), look.now)
+    elif reason == EndReason.PV_COVERS_TARGET:
+        rest = SUN_UNSEEN if look.surplus_w is None else SUN_GONE
+        run = replace(run, told=reason, not_before=look.now + rest)
     turn.run = run
+
+
+def _reset_by_battery(run: Run, reason: str | None, now: datetime) -> bool:
+    """Whether nobody switched it off: AlphaESS resets its dispatch when Home Assistant starts."""
+    if reason != EndReason.EXTERNAL or run.resumed_at is None:
+        return False
+    return now - run.resumed_at < RESETTING
+
+
+def _given_up(run: Run, told: str | None) -> Run:
+    """Return the run that somebody wants no more of."""
+    return replace(run, closed_until=run.window.end, stopped=True, told=told)
 
 
 def _reason(session: Session) -> str | None:
@@ -336,17 +239,41 @@ def _follow(turn: _Turn, plan: Plan | None) -> None:
     run, look = turn.run, turn.look
     if run is not None and (run.asked or run.session_id is not None):
         due = _continued(plan, run, look.now)
-        turn.run = run if due is None else _renewed(run, due, look)
+        turn.run = run if due is None else _renewed(run, due, look, plan)
         return
     due = _due(plan, look.now)
     if run is not None and due is not None and _same(run, due):
-        turn.run = _renewed(run, due, look)
+        turn.run = _renewed(run, due, look, plan)
         return
-    if run is not None and plan is None and look.now < run.window.end:
-        return  # a plan may come back
-    if run is not None and run.sessions == 0 and run.told in AGAINST:
+    if run is not None and due is None and _remembered(run, plan, look.now):
+        return
+    if run is not None and run.sessions == 0:
+        _tell_never_run(turn, run)
+    turn.run = None if due is None else Run(due, look.planned_at, day_end=_day_end(plan, look.now))
+
+
+def _remembered(run: Run, plan: Plan | None, now: datetime) -> bool:
+    """Whether a window that is not due now may be again: a plan comes back, or puts it off."""
+    if plan is None:
+        return now < _last(run)
+    return now < _last(run) and (run.sessions > 0 or run.told is not None)
+
+
+def _last(run: Run) -> datetime:
+    return run.window.end if run.closed_until is None else max(run.window.end, run.closed_until)
+
+
+def _tell_never_run(turn: _Turn, run: Run) -> None:
+    if run.told in AGAINST:
         turn.tell(Fate.MISSED, run.window, run.told)
-    turn.run = None if due is None else Run(due, look.planned_at)
+    elif run.told is None and run.brief is not None:
+        turn.tell(Fate.MISSED, run.window, run.brief)
+
+
+def _day_end(plan: Plan | None, now: datetime) -> datetime | None:
+    """Return the end of the local day."""
+    days = () if plan is None else plan.days
+    return next((day.end for day in days if day.start <= now < day.end), None)
 
 
 def _due(plan: Plan | None, now: datetime) -> Window | None:
@@ -366,16 +293,25 @@ def _continued(plan: Plan | None, run: Run, now: datetime) -> Window | None:
 
 
 def _same(run: Run, due: Window) -> bool:
-    return due.kind is run.window.kind and due.start <= run.window.end
+    return due.kind is run.window.kind and due.start <= _last(run)
 
 
-def _renewed(run: Run, due: Window, look: Look) -> Run:
+def _renewed(run: Run, due: Window, look: Look, plan: Plan | None) -> Run:
+    run = replace(run, closed_until=_closed(run, due), day_end=_day_end(plan, look.now))
     if run.planned_at == look.planned_at:
         return replace(run, window=due)
     done = run.counted_kwh
     if look.session is not None and look.session.id == run.session_id:
         done += delivered(look.session)
     return replace(run, window=due, planned_at=look.planned_at, base_kwh=done)
+
+
+def _closed(run: Run, due: Window) -> datetime | None:
+    """Return until when nothing starts in a window that new plans may have stretched."""
+    closed = run.closed_until
+    if closed is None or not run.stopped or run.day_end is None:
+        return closed
+    return max(closed, min(due.end, run.day_end))
 
 
 def _oversee(turn: _Turn, session: Session, plan: Plan | None) -> None:
@@ -437,21 +373,45 @@ def _skip(turn: _Turn, run: Run, reason: str, until: datetime | None) -> None:
     turn.run = replace(run, told=reason, closed_until=until)
 
 
-def _pursue(turn: _Turn) -> None:
+def _pursue(turn: _Turn, plan: Plan | None) -> None:
     """Wish for the session of the window that is due, unless something speaks against it."""
     run, look = turn.run, turn.look
     if run is None or run.asked or run.session_id is not None:
         return
     now, window = look.now, run.window
-    if not window.start <= now < window.end - LEAST_TIME:
+    if not window.start <= now < window.end - LEAST_TIME or not _wanted(plan, run, now):
         return
-    if any(moment is not None and now < moment for moment in (run.closed_until, run.not_before)):
+    if run.closed_until is not None and now < run.closed_until:
         return
     if not look.enabled(window.kind):
         _skip(turn, run, SWITCHED_OFF, None)
-        return
-    if look.dry_run:
+    elif look.dry_run:
         _skip(turn, run, DRY_RUN, None)
+    elif window.kind is Kind.DISCHARGE and look.sun_suffices:
+        _wait_for_less_sun(turn, run)
+    else:
+        _start(turn, run)
+
+
+def _wanted(plan: Plan | None, run: Run, now: datetime) -> bool:
+    """Whether the plan still has the window now; without a plan, what was planned counts."""
+    due = _due(plan, now)
+    return plan is None or (due is not None and due.kind is run.window.kind)
+
+
+def _wait_for_less_sun(turn: _Turn, run: Run) -> None:
+    """Start nothing; nor again before the sun was too little for minutes: clouds come and go."""
+    if run.sessions == 0:
+        _skip(turn, run, SUN_ENOUGH, None)
+        return
+    waits = turn.look.now + SUN_GONE
+    later = waits if run.not_before is None else max(waits, run.not_before)
+    turn.run = replace(run, not_before=later)
+
+
+def _start(turn: _Turn, run: Run) -> None:
+    look, window = turn.look, run.window
+    if run.not_before is not None and look.now < run.not_before:
         return
     if run.plan_after is not None and (look.planned_at is None or look.planned_at < run.plan_after):
         return

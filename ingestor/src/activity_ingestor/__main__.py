@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from http import HTTPStatus
+import logging
 from pathlib import Path
 import signal
 import sys
@@ -13,7 +14,7 @@ from urllib.request import urlopen
 
 from activity_ingestor import __version__
 from activity_ingestor.errors import Category, IngestorError, categorise, in_words
-from activity_ingestor.settings import Settings, SinkKind, load
+from activity_ingestor.settings import Settings, SettingsError, SinkKind, load
 
 # sysexits.h: systemd's RestartPreventExitStatus knows that a restart will not help.
 EX_CONFIG = 78
@@ -40,6 +41,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         nargs="?",
         const="http://127.0.0.1:8123",
         help="use the demo's Home Assistant without a token, and local files as the database",
+    )
+    parser.add_argument(
+        "--alarm",
+        action="store_true",
+        help="with check: send a test alarm by every channel, to see whether it reaches you",
     )
     parser.add_argument("--version", action="version", version=__version__)
     return parser.parse_args(argv)
@@ -71,13 +77,23 @@ async def _run(settings: Settings, demo_url: str | None) -> None:
     await app.run()
 
 
-async def _check(settings: Settings) -> bool:
-    from activity_ingestor.check import check  # noqa: PLC0415
+async def _check(settings: Settings, demo_url: str | None, *, send_alarm: bool) -> bool:
+    import structlog  # noqa: PLC0415
 
-    results = await check(settings)
+    from activity_ingestor.check import check  # noqa: PLC0415
+    from activity_ingestor.demo import demo_token  # noqa: PLC0415
+
+    # The answer says it all; a log between its lines would only confuse.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    token = demo_token(demo_url) if demo_url else None
+    results = await check(settings, token=token, send_alarm=send_alarm)
     for result in results:
         print(f"{'ok  ' if result.ok else 'FAIL'} {result.name}: {result.said}")  # noqa: T201
-    return all(result.ok for result in results)
+        if result.advice:
+            print(f"     {result.advice}")  # noqa: T201
+    wrong = sum(not result.ok for result in results)
+    print(f"{wrong} of {len(results)} are wrong" if wrong else "All is well.")  # noqa: T201
+    return wrong == 0
 
 
 def _health(settings: Settings) -> bool:
@@ -96,10 +112,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = _demo_settings(arguments.demo) if arguments.demo else load()
         if arguments.command == "check":
-            return 0 if asyncio.run(_check(settings)) else 1
+            well = asyncio.run(_check(settings, arguments.demo, send_alarm=arguments.alarm))
+            return 0 if well else 1
         if arguments.command == "health":
             return 0 if _health(settings) else 1
         asyncio.run(_run(settings, arguments.demo))
+    except SettingsError as error:
+        print("activity-ingestor: these settings cannot work:", file=sys.stderr)  # noqa: T201
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
     except (IngestorError, OSError) as error:
         print(f"activity-ingestor: {in_words(error)}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG if categorise(error) is Category.CONFIGURATION else 1

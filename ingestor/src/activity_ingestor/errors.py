@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 import errno
+import socket
 
 import aiohttp
 
@@ -73,7 +74,7 @@ def categorise(error: BaseException) -> Category:
         return Category.AUTHENTICATION if error.status in _UNAUTHORIZED else Category.PROTOCOL
     if isinstance(error, aiohttp.InvalidURL):
         return Category.CONFIGURATION
-    if isinstance(error, OSError) and error.errno in _STORAGE_ERRNOS:
+    if isinstance(error, OSError) and _is_about_a_file(error):
         return Category.STORAGE
     if isinstance(error, TimeoutError | OSError | aiohttp.ClientError):
         return Category.NETWORK
@@ -82,12 +83,47 @@ def categorise(error: BaseException) -> Category:
     return Category.INTERNAL
 
 
+def _is_about_a_file(error: OSError) -> bool:
+    # A socket's errors name no file.
+    return error.errno in _STORAGE_ERRNOS or error.filename is not None
+
+
 def policy(error: BaseException) -> Policy:
     """Return what is done about an exception."""
     return POLICIES[categorise(error)]
 
 
 def in_words(error: BaseException) -> str:
-    """Return one line for a person; some exceptions have no text of their own."""
+    """Return one line for a person; some exceptions have no text of their own, some a bad one."""
+    return _connection_in_words(error) or _file_in_words(error) or _plain(error)
+
+
+def _plain(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if not text and isinstance(error, TimeoutError):
+        return "no answer in time"
     return text or type(error).__name__
+
+
+def _connection_in_words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"it answers {error.status} where Home Assistant's WebSocket should be"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {error.host} is not trusted: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"{error.host}:{error.port} does not speak TLS (is http:// meant, not https://?)"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {error.host} is not known on this machine"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        place, why = f"{error.host}:{error.port}", error.os_error.strerror
+        refused = error.os_error.errno == errno.ECONNREFUSED
+        return f"nothing listens at {place}" if refused else f"{place} cannot be reached: {why}"
+    if isinstance(error, socket.gaierror):
+        return "the name is not known on this machine"
+    return "nothing listens there" if isinstance(error, ConnectionRefusedError) else ""
+
+
+def _file_in_words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return ""

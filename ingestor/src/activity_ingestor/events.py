@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import TypeAlias
 
-type FieldValue = str | float | bool
+FieldValue: TypeAlias = str | float | bool
 
 
 class EventClass(IntEnum):

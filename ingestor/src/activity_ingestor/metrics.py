@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,7 +22,7 @@ from activity_ingestor.sources.home_assistant import GapReport
 from activity_ingestor.spool import Spool
 from activity_ingestor.watchdog import AlarmKind, Dispatcher, Watchdog
 
-type _Samples = Iterable[tuple[tuple[str, ...], float]]
+_Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
 
 @dataclass(frozen=True, slots=True)

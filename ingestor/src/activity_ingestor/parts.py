@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -43,7 +44,7 @@ from activity_ingestor.watchdog import (
 )
 from activity_ingestor.watchdog.channels import StopChannel
 
-type Run = Callable[[], Awaitable[None]]
+Run: TypeAlias = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

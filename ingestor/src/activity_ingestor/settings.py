@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from enum import StrEnum
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
@@ -25,6 +27,7 @@ PREFIX = "INGESTOR_"
 # Where Home Assistant's supervisor puts what the user entered.
 APP_OPTIONS = Path("/data/options.json")
 _SUPERVISOR_URL = "http://supervisor/core"
+_BETWEEN = "\n"  # between problems, on their way through pydantic
 
 
 class SinkKind(StrEnum):
@@ -40,12 +43,15 @@ def _split(value: object) -> object:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
-            return orjson.loads(text)
+            try:
+                return orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise ValueError("write a list as: a, b") from error
         return [part.strip() for part in text.split(",") if part.strip()]
     return value
 
 
-type Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Words: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -196,36 +202,36 @@ class Settings(BaseSettings):
         """Refuse what could not work, in words that name the settings."""
         problems = list(self._problems())
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError(_BETWEEN.join(problems))
         return self
 
     def _problems(self) -> list[str]:
         checks = (
             (
                 not (self.home_assistant_url or self.mqtt_host),
-                "set home_assistant_url or mqtt_host",
+                "set INGESTOR_HOME_ASSISTANT_URL or INGESTOR_MQTT_HOST",
             ),
             (
                 bool(self.home_assistant_url) and not _is_http(self.home_assistant_url),
-                "home_assistant_url is not http://… or https://…",
+                "INGESTOR_HOME_ASSISTANT_URL is not http://… or https://…",
             ),
             (
                 self.sink is not SinkKind.FILES and not _is_http(self.sink_url),
-                "sink_url is not http://… or https://…",
+                "INGESTOR_SINK_URL (the database) is not http://… or https://…",
             ),
             (
                 bool(self.alarm_mqtt_topic or self.stop_topic or self.mqtt_topics)
                 and not self.mqtt_host,
-                "topics are set, but mqtt_host is not",
+                "topics are set, but INGESTOR_MQTT_HOST is not",
             ),
             (
                 any(c in self.alarm_mqtt_topic + self.stop_topic for c in "+#"),
-                "a topic to publish to has no + or #",
+                "a topic to publish to (alarms, stop command) has no + or #",
             ),
             (
                 bool(self.alarm_webhook_url.get_secret_value())
                 and not _is_http(self.alarm_webhook_url.get_secret_value()),
-                "alarm_webhook_url is not http://… or https://…",
+                "INGESTOR_ALARM_WEBHOOK_URL is not http://… or https://…",
             ),
         )
         return [text for wrong, text in checks if wrong]
@@ -248,13 +254,40 @@ def _is_http(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
+class SettingsError(IngestorError):
+    """Settings that cannot work."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        """Keep each problem in words that name the settings."""
+        super().__init__(Category.CONFIGURATION, "; ".join(problems))
+        self.problems = problems
+
+
 def load(**overrides: object) -> Settings:
-    """Return the settings; raises IngestorError(configuration) that names each problem."""
+    """Return the settings; raises SettingsError that names each problem."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = (
-            f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" if e["loc"] else e["msg"]
-            for e in error.errors(include_input=False, include_url=False)
-        )
-        raise IngestorError(Category.CONFIGURATION, "; ".join(problems)) from None
+        raise SettingsError(tuple(_problems_of(error))) from None
+
+
+def _problems_of(error: ValidationError) -> Iterator[str]:
+    for each in error.errors(include_input=False, include_url=False):
+        said = each["msg"].removeprefix("Value error, ")
+        if each["loc"]:
+            yield f"{PREFIX}{'_'.join(map(str, each['loc'])).upper()}: {said}"
+        else:
+            yield from said.split(_BETWEEN)
+
+
+def unknown_variables() -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none."""
+    secrets = [n for n, f in Settings.model_fields.items() if f.annotation is SecretStr]
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}{name.upper()}_FILE" for name in secrets}
+    said = []
+    for name in sorted(set(os.environ) - known):
+        if name.startswith(PREFIX):
+            near = get_close_matches(name, known, 1)
+            said.append(f"{name} is no setting" + (f"; is {near[0]} meant?" if near else ""))
+    return said

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import math
+from typing import TypeAlias
 
 HEARTBEAT_EVENT = "export_monitor_heartbeat"
 ACTIVITY_EVENT = "export_monitor_event"
@@ -29,7 +30,7 @@ ERROR_CLEARED = "error_cleared"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-type Json = Mapping[str, object]
+Json: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,15 @@ def time_us_of(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"a time without zone: {text}")
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def time_us_of_seconds(seconds: float) -> int:
+    """Return microseconds since the epoch, rounded as Home Assistant rounds its own timestamps.
+
+    Multiplying by a million would miss the microsecond of one in eight: a float has none to spare
+    there, and the same state would be recorded twice.
+    """
+    return (datetime.fromtimestamp(seconds, UTC) - _EPOCH) // _MICROSECOND
 
 
 def iso_of(time_us: int) -> str:

@@ -18,13 +18,13 @@ import pytest
 from tests.conftest import need
 from tests.support.mqtt import MqttClient
 from tests.support.servers import (
-    FOLDER,
     HOST,
     InfluxDB,
     Mosquitto,
     Prometheus,
     VictoriaMetrics,
     free_port,
+    libraries,
     program,
 )
 from tests.support.service import Service
@@ -262,8 +262,7 @@ def test_a_wrong_broker_password_is_said_and_tried_again_slowly(tmp_path: Path) 
     need("mosquitto_passwd")
     passwords = tmp_path / "passwords"
     command = [str(program("mosquitto_passwd")), "-b", "-c", str(passwords), "user", "right"]
-    libraries = str(FOLDER / "lib" / "x86_64-linux-gnu")
-    subprocess.run(command, check=True, env={"LD_LIBRARY_PATH": libraries})
+    subprocess.run(command, check=True, env={"LD_LIBRARY_PATH": libraries()})
     with Mosquitto(tmp_path, password_file=passwords) as broker:
         service = Service(
             tmp_path,

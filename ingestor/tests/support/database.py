@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from activity_ingestor.errors import Category
 from activity_ingestor.sink import Refusal, RefusedError, WriteResult
 
-type Judge = Callable[[Sequence[bytes]], RefusedError | None]
+Judge: TypeAlias = Callable[[Sequence[bytes]], RefusedError | None]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from tests.support.servers import HOST, free_port
 
 TOKEN = "right"
+HEARTBEATS = "export_monitor/heartbeat"
 
 
 class FakeHomeAssistant:
@@ -26,6 +27,9 @@ class FakeHomeAssistant:
         self.answers_pings = True
         self.greets = True
         self.coalesces = True
+        self.is_loaded = True
+        """Whether the export monitor is."""
+        self.refusal = "unknown_command"
         self._subscribed: dict[str, list[tuple[web.WebSocketResponse, int]]] = {}
         self._runner: web.AppRunner | None = None
 
@@ -89,8 +93,16 @@ class FakeHomeAssistant:
             if self.answers_pings:
                 await socket.send_json({"id": message["id"], "type": "pong"})
             return
+        if kind == HEARTBEATS and not self.is_loaded:
+            error = {"code": self.refusal, "message": "no"}
+            answer = {"id": message["id"], "type": "result", "success": False, "error": error}
+            await socket.send_json(answer)
+            return
         result: object = None
-        if kind == "subscribe_events":
+        if kind == HEARTBEATS:
+            self.subscriptions.append(kind)
+            self._subscribed.setdefault(kind, []).append((socket, message["id"]))
+        elif kind == "subscribe_events":
             self.subscriptions.append(message["event_type"])
             rows = self._subscribed.setdefault(message["event_type"], [])
             rows.append((socket, message["id"]))
@@ -115,7 +127,9 @@ class FakeHomeAssistant:
             "time_fired": (at or datetime.now(UTC)).isoformat(),
             "context": {"id": "c", "parent_id": None, "user_id": None},
         }
-        for socket, number in self._subscribed.get(event_type, []):
+        # The integration's heartbeats do not pass the bus.
+        kind = HEARTBEATS if event_type == "export_monitor_heartbeat" else event_type
+        for socket, number in self._subscribed.get(kind, []):
             message: object = {"id": number, "type": "event", "event": event}
             await socket.send_json([message] if self.coalesces else message)
 
@@ -162,6 +176,7 @@ def heartbeat(**changes: object) -> dict[str, object]:
 
 
 async def wait_for_subscription(home: FakeHomeAssistant) -> None:
+    last = HEARTBEATS if home.is_loaded else "state_changed"
     async with asyncio.timeout(10):
-        while not home.subscribers("state_changed"):  # noqa: ASYNC110 - a real socket
+        while not home.subscribers(last):  # noqa: ASYNC110 - a real socket
             await asyncio.sleep(0.01)

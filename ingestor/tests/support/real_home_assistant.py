@@ -8,11 +8,9 @@ import json
 import os
 from pathlib import Path
 import subprocess
-from urllib.error import URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 import uuid
 
+from tests.support.rest import Rest
 from tests.support.servers import HOST, Server
 
 # The repository's own environment of the newest supported Home Assistant (scripts/setup).
@@ -50,7 +48,7 @@ def missing() -> str:
     return "" if done.returncode == 0 else "Home Assistant is not installed in .venv/ceiling"
 
 
-class HomeAssistant(Server):
+class HomeAssistant(Rest, Server):
     """Starts in about 5 s; the same configuration and history over restarts."""
 
     name = "hass"
@@ -58,7 +56,6 @@ class HomeAssistant(Server):
     def __init__(self, folder: Path, *, extra: str = "", python_path: Sequence[Path] = ()) -> None:
         super().__init__(folder)
         self._python_path = ":".join(map(str, python_path))
-        self._token = ""
         (self.folder / "configuration.yaml").write_text(_CONFIGURATION + extra)
         storage = self.folder / ".storage"
         storage.mkdir(exist_ok=True)
@@ -100,57 +97,10 @@ class HomeAssistant(Server):
         http = {"stable": server, "pending": None, "yaml_migration_done": True}
         return [("auth", auth, 1, 1), ("onboarding", {"done": done}, 4, 1), ("http", http, 2, 2)]
 
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
     def command(self) -> Sequence[str]:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [str(PYTHON), "-m", "homeassistant", "--skip-pip", "--config", str(self.folder)]
         return ["env", "-u", "LD_LIBRARY_PATH", f"PYTHONPATH={self._python_path}", *command]
 
     def ready(self) -> bool:
-        try:
-            self._token = ""
-            return bool(self.request("GET", "/config")["state"] == "RUNNING")
-        except (URLError, OSError, KeyError, ValueError):
-            return False
-
-    # REST
-
-    def _post(self, path: str, data: bytes, kind: str) -> dict[str, object]:
-        request = Request(self.url + path, data=data, headers={"Content-Type": kind})
-        with urlopen(request, timeout=5) as response:
-            answer: dict[str, object] = json.loads(response.read())
-        return answer
-
-    def token(self) -> str:
-        """Log in by the trusted network; good for half an hour."""
-        if not self._token:
-            here = f"{self.url}/"
-            flow = {
-                "client_id": here,
-                "handler": ["trusted_networks", None],
-                "redirect_uri": here,
-            }
-            kind = "application/json"
-            code = self._post("/auth/login_flow", json.dumps(flow).encode(), kind)["result"]
-            form = {"grant_type": "authorization_code", "code": code, "client_id": here}
-            kind = "application/x-www-form-urlencoded"
-            answer = self._post("/auth/token", urlencode(form).encode(), kind)
-            self._token = str(answer["access_token"])
-        return self._token
-
-    def request(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
-        request = Request(f"{self.url}/api{path}", data=data, headers=headers, method=method)
-        with urlopen(request, timeout=5) as response:
-            answer = json.loads(response.read())
-        return answer if isinstance(answer, dict) else {"list": answer}
-
-    def fire(self, event_type: str, data: Mapping[str, object]) -> None:
-        self.request("POST", f"/events/{event_type}", data)
-
-    def set(self, entity_id: str, state: str) -> None:
-        self.request("POST", f"/states/{entity_id}", {"state": state})
+        return self.runs()

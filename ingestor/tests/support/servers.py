@@ -19,7 +19,6 @@ from urllib.request import Request, urlopen
 
 HOST = "127.0.0.1"
 FOLDER = Path(__file__).parents[2] / ".cache" / "servers" / "usr"
-_START_S = 30.0
 
 
 def program(name: str) -> Path | None:
@@ -29,6 +28,11 @@ def program(name: str) -> Path | None:
             return folder / name
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     return Path(found) if found else None
+
+
+def libraries() -> str:
+    """Return where those libraries are that scripts/servers fetched, for LD_LIBRARY_PATH."""
+    return ":".join(map(str, (FOLDER / "lib").glob("*-linux-gnu")))
 
 
 def free_port() -> int:
@@ -50,6 +54,7 @@ class Server:
     """A process with its output in a file; the same port and data over restarts."""
 
     name = ""
+    start_s = 30.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / self.name
@@ -71,8 +76,7 @@ class Server:
         return str(found)
 
     def start(self) -> None:
-        libraries = FOLDER / "lib" / "x86_64-linux-gnu"
-        environment = os.environ | {"LD_LIBRARY_PATH": str(libraries), "GOMAXPROCS": "2"}
+        environment = os.environ | {"LD_LIBRARY_PATH": libraries(), "GOMAXPROCS": "2"}
         command = list(self.command())
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "KILL", *command]
@@ -85,7 +89,7 @@ class Server:
                 env=environment,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + self.start_s
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()

@@ -6,14 +6,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
 import threading
 import time
-from typing import Self
+from typing import Any, Self
 
 from tests.support.servers import HOST
 
 
 class Webhook:
     def __init__(self) -> None:
-        self.received: list[tuple[float, dict[str, object]]] = []
+        self.received: list[tuple[float, dict[str, Any]]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):

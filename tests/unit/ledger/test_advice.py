@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from custom_components.export_monitor.ledger import Day, advise
+from custom_components.export_monitor.ledger import Breach, Cause, Day, advise
 from custom_components.export_monitor.ledger.report import margin
 from tests.unit.ledger.meters import MIDNIGHT
 
@@ -87,3 +87,10 @@ def test_without_a_discharge_nothing_can_be_said() -> None:
     assert advice.suggestion == 0.5
     assert advise([]).needed is None
     assert margin(advise([]))["enough_kwh"] is None
+
+
+def test_a_battery_that_did_not_stop_asks_for_no_margin() -> None:
+    breach = Breach(MIDNIGHT, 12.0, 10.0, Cause.NOT_STOPPED.value, 1)
+    advice = advise([INSIDE, replace(DAY, exported=12.0, breaches=(breach,))])
+    assert (advice.days_over, advice.by_itself) == (0, 1)
+    assert advice.suggestion == 0.5

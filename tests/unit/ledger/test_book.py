@@ -405,6 +405,11 @@ def test_a_breach_has_the_likeliest_cause(
     assert cause_of(day, jumped=jumped, running=running) is cause
 
 
+def test_a_stop_that_fails_is_the_cause_whatever_else_there_is() -> None:
+    day = Day(FIRST, MIDNIGHT, 24, contract=10.0, highest_contract=12.0)
+    assert cause_of(day, jumped=True, running=True, unstopped=True) is Cause.NOT_STOPPED
+
+
 def test_a_breach_is_written_with_what_stood_then(home: Home) -> None:
     home.told(moment(0, 13), 109.0)
     home.told(moment(0, 14), 110.5)

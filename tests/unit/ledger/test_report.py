@@ -129,6 +129,55 @@ def test_no_cell_is_a_formula(whole: Kept) -> None:
             assert not re.match(r"[=+@\t\r]|-\D", cell)
 
 
+def test_a_record_without_its_marks_is_shown_whole() -> None:
+    found = kept(Book(Marks(), (FULL, BARE)), None, None)
+    assert [day.date for day in found.days] == ["2026-06-21", "2026-06-23"]
+    assert found.missing == ("2026-06-22",)
+    assert found.today is None
+
+
+def test_a_text_that_would_be_a_formula_is_quoted() -> None:
+    for start in "=+-@\t\r":
+        evil = replace(BARE, basis=f"{start}HYPERLINK(1)", sessions=())
+        text = table(Kept(date.min, date.max, (evil,), (), None))
+        (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+        assert row["basis"] == f"'{start}HYPERLINK(1)"
+
+
+def test_most_of_europe_gets_commas_in_decimals(whole: Kept) -> None:
+    text = table(whole, comma=True)
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";"))
+    assert rows[0]["exported_kwh"] == "10,5"
+    assert rows[0]["headroom_left_kwh"] == "0,0"
+    assert rows[0]["peak_export_w"] == "3680"
+    assert rows[0]["date"] == "2026-06-21"
+    assert "." not in text
+
+
+def test_what_was_never_known_is_not_zero(whole: Kept) -> None:
+    day = replace(FULL, carbon_kg=0.0, carbon_kwh=0.0, money=0.0)
+    assert figures(day)["carbon_saved_kg"] is None
+    assert figures(day)["money_earned"] == 0.0  # at a price of 0
+    assert summary(Kept(date.min, date.max, (day, BARE), (), None))["carbon_saved_kg"] is None
+    assert summary(whole)["carbon_saved_kg"] == 0.9
+
+
+def test_of_a_day_that_goes_on_only_the_past_is_unwatched() -> None:
+    found = kept(BOOK, None, None)
+    assert figures(found.days[-1], found.looked)["unwatched_minutes"] == 720
+    assert figures(found.days[0], found.looked)["unwatched_minutes"] == 107
+    text = page("Home", found, SPEECH, moment(3))
+    assert text.count("&lt;today&gt;") == 1
+    assert "720 &lt;unwatched&gt;" in text
+
+
+def test_the_page_names_only_days_that_are_recorded() -> None:
+    found = kept(BOOK, date(2026, 1, 1), date(2026, 12, 31))
+    assert "2026-06-21 &ndash; 2026-06-23" in page("Home", found, SPEECH, moment(3))
+    nothing = kept(Book(), date(2026, 1, 1), date(2026, 12, 31))
+    assert "2026-01-01 &ndash; 2026-12-31" in page("Home", nothing, SPEECH, moment(3))
+
+
 def test_a_span_outside_the_record_is_empty(whole: Kept) -> None:
     found = kept(BOOK, date(2030, 1, 1), date(2030, 2, 1))
     assert (found.days, found.missing) == ((), ())
@@ -164,6 +213,12 @@ def test_nothing_that_a_person_typed_becomes_markup(whole: Kept) -> None:
     assert "&lt;script&gt;" in text
     assert "&lt;title&gt;" in text  # a translation is escaped, too
     assert '"£"' not in text
+
+
+def test_what_leads_on_is_named_and_escaped(whole: Kept) -> None:
+    text = page("Home", whole, SPEECH, moment(3), {"download": '/a?b="c"&d'})
+    assert '<nav><a href="/a?b=&quot;c&quot;&amp;d">&lt;download&gt;</a></nav>' in text
+    assert "<nav" not in page("Home", whole, SPEECH, moment(3))
 
 
 def test_the_chart_stays_inside_its_frame() -> None:

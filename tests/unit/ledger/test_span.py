@@ -1,6 +1,7 @@
 """Some days of the real engine in the simulated house: the record against the plant's truth."""
 
 import csv
+from dataclasses import replace
 from datetime import date
 import io
 
@@ -9,9 +10,9 @@ import pytest
 from custom_components.export_monitor.ledger import kept, summary, table
 from custom_components.export_monitor.models import Basis
 from simulation.ahead import Choices
+from simulation.record import Recorded, audit
 from simulation.verdict import METER_STEP_KWH, PV_STEP_KWH
-from simulation.year import Job
-from tests.unit.ledger.recorded import Recorded, recorded
+from simulation.year import Job, live
 
 FIRST = date(2025, 3, 29)  # the clock goes forward in between
 DAYS = 3
@@ -21,13 +22,13 @@ JOB = Job(FIRST, DAYS, 1, Choices(basis=Basis.FORECAST, margin_kwh=0.5))
 @pytest.fixture(scope="module")
 def daily() -> Recorded:
     """Meters that begin anew at midnight."""
-    return recorded(JOB)
+    return live(JOB)[0]
 
 
 @pytest.fixture(scope="module")
 def lifetime() -> Recorded:
     """Meters that count on for ever."""
-    return recorded(JOB, lifetime=True)
+    return live(replace(JOB, lifetime=True))[0]
 
 
 def test_each_day_is_the_truth_to_one_step_of_its_meter(daily: Recorded) -> None:
@@ -97,6 +98,26 @@ def test_a_year_of_it_is_small(daily: Recorded) -> None:
     assert busiest >= 2
     text = sum(len(each) for each in daily.book.archive) / len(daily.book.archive)
     assert 200 < text * 366 < 400_000
+
+
+@pytest.mark.parametrize("meters", ["daily", "lifetime"])
+def test_the_command_finds_the_record_true(meters: str, request: pytest.FixtureRequest) -> None:
+    found = audit(request.getfixturevalue(meters))
+    assert found.faults == ()
+    assert found.sessions[0] == found.sessions[1] > 0
+    assert "as it has to be" in found.told("it")
+
+
+def test_the_command_finds_a_record_that_is_not(lifetime: Recorded) -> None:
+    found = audit(lifetime)
+    true, kept = found.exported
+    more = replace(found, exported=(true, kept + 0.03))
+    assert more.faults[0].startswith("exported: 0.0")
+    assert "apart in all" in more.told("it")
+    assert replace(found, worst_generated=0.2).faults[0].startswith("generated")
+    assert replace(found, sessions=(3, 2)).faults == ("3 sessions ran, 2 are recorded",)
+    assert replace(found, size=5_000_001).faults == ("5000001 bytes are too many",)
+    assert replace(found, size=9_000_000, days=730).faults == ()
 
 
 def test_the_table_opens_with_the_right_types(daily: Recorded) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from custom_components.export_monitor.models import Kind
 from custom_components.export_monitor.planning.diary import diary
-from custom_components.export_monitor.planning.execution import Fate, Outcome
+from custom_components.export_monitor.planning.fates import Fate, Outcome
 from tests.unit.planning.test_execution import at, plan_of, window
 
 A = window("17:00", "18:00")

@@ -15,6 +15,7 @@ from custom_components.export_monitor.models import (
     Session,
 )
 from custom_components.export_monitor.planning import (
+    DayPlan,
     Limit,
     Plan,
     Planner,
@@ -24,6 +25,12 @@ from custom_components.export_monitor.planning import (
     Window,
 )
 from custom_components.export_monitor.planning.execution import (
+    answered,
+    conduct,
+    next_look,
+    resumed,
+)
+from custom_components.export_monitor.planning.fates import (
     Execution,
     Fate,
     Look,
@@ -33,10 +40,6 @@ from custom_components.export_monitor.planning.execution import (
     Start,
     Stop,
     Wish,
-    answered,
-    conduct,
-    next_look,
-    resumed,
 )
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -67,6 +70,12 @@ def plan_of(*windows: Window) -> Plan:
     return Plan(windows, (), Planner.GREEDY, Status.FEASIBLE, 1.0, 0.0, None, Limit.ALLOWANCE, ())
 
 
+DAYS = tuple(
+    DayPlan(at(start), at(end), 0.0, 0.0, 0.0, 0.0, Limit.ALLOWANCE)
+    for start, end in (("00:00", "24:00"), ("24:00", "48:00"))
+)
+
+
 class House:
     """Plays the caller: holds a plan, a machine's session and what was remembered."""
 
@@ -79,6 +88,8 @@ class House:
         self.stopping = False
         self.discharge = self.charge = True
         self.dry_run = False
+        self.surplus_w: float | None = None
+        self.days = False
         self.told: list[Outcome] = []
         self.number = 0
 
@@ -92,6 +103,8 @@ class House:
             auto_discharge=self.discharge,
             auto_charge=self.charge,
             dry_run=self.dry_run,
+            surplus_w=self.surplus_w,
+            target_w=3000.0,
         )
         self.execution, wishes, outcomes = conduct(self.execution, self.plan, look)
         self.told.extend(outcomes)
@@ -134,7 +147,8 @@ class House:
         self.session = None
 
     def replan(self, clock: str, *windows: Window) -> None:
-        self.plan, self.planned = plan_of(*windows), at(clock)
+        days = DAYS if self.days else ()
+        self.plan, self.planned = replace(plan_of(*windows), days=days), at(clock)
 
     @property
     def fates(self) -> list[tuple[Fate, str | None]]:
@@ -466,7 +480,7 @@ def test_an_automatic_session_without_a_window_in_the_plan_is_stopped() -> None:
 def test_a_start_that_was_asked_for_before_a_restart_is_asked_for_again() -> None:
     house = House(window("17:00", "18:00"))
     house.look("17:00")
-    house.execution = resumed(house.execution)
+    house.execution = resumed(house.execution, at("17:05"))
     assert isinstance(house.look("17:05")[0], Start)
 
 
@@ -544,3 +558,234 @@ def test_what_a_charge_has_bought_counts() -> None:
     house.end("04:00", EndReason.WINDOW_END)
     house.look("04:00")
     assert house.told[-1].energy_kwh == 1.5
+
+
+# What somebody has stopped
+
+
+def stopped(*, plan_days: bool = False) -> House:
+    """Return a house whose user has stopped the session of 17:00-18:00 at 17:10."""
+    house = House(window("17:00", "18:00"))
+    house.days = plan_days
+    house.replan("00:00", window("17:00", "18:00"))
+    house.begin("17:00")
+    house.deliver(0.5)
+    house.end("17:10", EndReason.USER)
+    house.look("17:10")
+    return house
+
+
+def test_a_new_plan_that_puts_off_what_somebody_stopped_does_not_start_it() -> None:
+    house = stopped()
+    house.replan("17:11", window("17:40", "18:00", 1.0))
+    assert house.look("17:11") == house.look("17:40") == ()
+    house.replan("17:41", window("17:50", "17:55", 0.2), window("17:57", "18:30", 1.0))
+    assert house.look("17:41") == house.look("17:50") == house.look("17:57") == ()
+
+
+def test_nor_does_one_that_stretches_it_while_the_day_lasts() -> None:
+    house = stopped(plan_days=True)
+    house.replan("17:11", window("17:11", "18:10", 2.5))
+    assert house.look("17:11") == house.look("18:00") == ()
+    house.replan("18:05", window("18:05", "19:05", 2.5))
+    assert house.look("18:05") == house.look("18:30") == ()
+    house.replan("23:30", window("20:00", "20:30"), window("23:30", "23:50"))
+    assert isinstance(house.look("23:30")[0], Start), "another window is not the one stopped"
+
+
+def test_what_somebody_stopped_before_midnight_may_start_again_after_it() -> None:
+    house = House(window("23:00", "23:50"))
+    house.days = True
+    house.replan("22:00", window("23:00", "23:50"))
+    house.begin("23:00")
+    house.end("23:10", EndReason.USER)
+    house.look("23:10")
+    house.replan("23:11", window("23:11", "25:00"))
+    assert house.look("23:11") == house.look("23:59") == ()
+    assert isinstance(house.look("24:00")[0], Start)
+
+
+def test_a_window_after_the_one_that_somebody_stopped_runs() -> None:
+    house = stopped()
+    house.replan("17:11", window("19:00", "20:00"))
+    assert house.look("17:11") == ()
+    assert isinstance(house.look("19:00")[0], Start)
+
+
+# What a plan that moves must not make forgotten
+
+
+def test_a_failure_is_waited_out_although_the_window_moves() -> None:
+    house = House(window("17:00", "18:00"))
+    house.look("17:00")
+    house.answer("17:00", Replied(error=ErrorState.START_FAILED))
+    house.replan("17:01", window("17:02", "18:00"))
+    assert house.look("17:01") == house.look("17:02") == house.look("17:04") == ()
+    assert isinstance(house.look("17:05")[0], Start)
+
+
+def test_what_a_plan_has_put_off_is_not_started_before() -> None:
+    house = House(window("17:00", "18:00"))
+    house.look("17:00")
+    house.answer("17:00", Replied(blocker=Blocker.STALE_DATA))
+    house.replan("17:01", window("17:30", "18:00"))
+    assert house.look("17:05") == house.look("17:29") == ()
+    assert isinstance(house.look("17:30")[0], Start)
+
+
+def test_dry_run_is_told_once_however_often_the_window_moves() -> None:
+    house = House(window("17:00", "18:00"))
+    house.dry_run = True
+    house.look("17:00")
+    for minute in ("10", "20", "30"):
+        house.replan(f"17:{minute}", window(f"17:{int(minute) + 5}", "18:00"))
+        assert house.look(f"17:{minute}") == house.look(f"17:{int(minute) + 5}") == ()
+    assert house.fates == [(Fate.WOULD_HAVE_STARTED, "dry_run")]
+
+
+def test_a_dry_run_turned_off_starts_the_window_and_turned_on_ends_nothing() -> None:
+    house = House(window("17:00", "18:00"))
+    house.dry_run = True
+    house.look("17:00")
+    house.dry_run = False
+    house.begin("17:20")
+    house.dry_run = True
+    assert house.look("17:30") == ()
+    assert house.session is not None
+
+
+def test_a_window_that_went_by_in_a_pause_is_missed_for_that() -> None:
+    house = House(window("17:00", "17:06", 0.3))
+    for minute in range(6):
+        for _ in house.look(f"17:0{minute}"):
+            house.answer(f"17:0{minute}", Replied(blocker=Blocker.COOLDOWN))
+    house.look("17:06")
+    assert house.fates == [(Fate.MISSED, Blocker.COOLDOWN)]
+
+
+# Clocks and restarts
+
+
+def test_after_the_clock_was_set_back_nothing_waits_for_the_old_time() -> None:
+    house = House(window("17:00", "18:00"))
+    house.begin("17:00")
+    house.deliver(0.5)
+    house.end("17:10", EndReason.HEADROOM_USED_UP)
+    house.look("17:10")
+    house.replan("16:41", window("16:41", "17:41", 2.5))
+    (again,) = house.look("16:41")
+    assert isinstance(again, Start)
+    assert again.energy_kwh == pytest.approx(2.5)
+
+
+def test_a_session_is_stopped_whose_window_is_still_to_come_after_the_clock_was_set_back() -> None:
+    house = House(window("17:00", "18:00"))
+    house.begin("17:00")
+    house.replan("16:05", window("17:00", "18:00"))
+    assert house.look("16:05") == (Stop(EndReason.WINDOW_END),)
+
+
+def test_a_window_that_the_clock_jumped_over_is_missed() -> None:
+    house = House(window("17:00", "18:00"))
+    house.look("16:59")
+    house.replan("18:30")
+    assert house.look("18:30") == ()
+    assert house.fates == [(Fate.MISSED, "not_running")]
+
+
+@pytest.mark.parametrize(("ended", "goes_on"), [("17:21", True), ("17:30", False)])
+def test_the_batterys_own_reset_at_a_restart_is_nobodys_wish(ended: str, goes_on: bool) -> None:
+    house = House(window("17:00", "18:00"))
+    house.begin("17:00")
+    house.deliver(0.5)
+    house.execution = resumed(house.execution, at("17:20"))
+    house.end(ended, EndReason.EXTERNAL)
+    house.look(ended)
+    house.replan("17:31", window("17:31", "18:00", 1.4))
+    assert bool(house.look("17:31")) is goes_on
+
+
+def test_where_only_the_entry_was_loaded_again_an_end_from_outside_is_somebodys() -> None:
+    house = House(window("17:00", "18:00"))
+    house.begin("17:00")
+    house.execution = resumed(house.execution, None)
+    house.end("17:21", EndReason.EXTERNAL)
+    house.look("17:21")
+    house.replan("17:31", window("17:31", "18:00", 1.4))
+    assert house.look("17:31") == ()
+
+
+def test_a_window_that_ends_while_its_session_is_being_started_is_stopped_and_told() -> None:
+    house = House(window("17:00", "17:10"))
+    (start,) = house.look("17:08:59")
+    assert isinstance(start, Start)
+    house.run(start, "17:10:05")
+    assert house.look("17:10:31") == (Stop(EndReason.WINDOW_END),)
+    house.end("17:10:35", EndReason.WINDOW_END)
+    house.look("17:10:35")
+    assert house.fates == [(Fate.STARTED, None), (Fate.ENDED, EndReason.WINDOW_END)]
+
+
+# A sun that gives the target alone
+
+
+@pytest.fixture
+def sunny() -> House:
+    """Return a house whose session the sun has ended at 12:10."""
+    house = House(window("12:00", "14:00"))
+    house.begin("12:00")
+    house.deliver(0.1)
+    house.surplus_w = 3400.0
+    house.end("12:10", EndReason.PV_COVERS_TARGET)
+    house.look("12:10")
+    house.replan("12:11", window("12:11", "14:00", 2.0))
+    return house
+
+
+def test_nothing_starts_again_while_the_sun_gives_the_target(sunny: House) -> None:
+    for minute in range(11, 60):
+        assert sunny.look(f"12:{minute}") == ()
+    assert sunny.fates == [(Fate.STARTED, None), (Fate.ENDED, EndReason.PV_COVERS_TARGET)]
+
+
+def test_nor_behind_a_cloud_that_passes_but_when_the_sun_has_gone(sunny: House) -> None:
+    sunny.look("12:30")
+    sunny.surplus_w = 1000.0
+    assert sunny.look("12:34") == ()
+    sunny.surplus_w = 3300.0
+    assert sunny.look("12:38") == ()
+    sunny.surplus_w = 1000.0
+    assert sunny.look("12:47") == ()
+    assert isinstance(sunny.look("12:48")[0], Start)
+
+
+def test_where_no_sensor_shows_the_sun_a_slot_is_waited(sunny: House) -> None:
+    house = House(window("12:00", "14:00"))
+    house.begin("12:00")
+    house.end("12:10", EndReason.PV_COVERS_TARGET)
+    house.look("12:10")
+    house.replan("12:11", window("12:11", "14:00", 2.0))
+    assert house.look("12:39") == ()
+    assert isinstance(house.look("12:40")[0], Start)
+
+
+def test_a_window_under_a_sun_that_gives_the_target_is_skipped_and_told_once() -> None:
+    house = House(window("12:00", "14:00"))
+    house.surplus_w = 2800.0
+    assert house.look("12:00") == house.look("12:20") == house.look("14:00") == ()
+    assert house.fates == [(Fate.SKIPPED, "sun_enough")]
+
+
+@pytest.mark.parametrize(("surplus_w", "starts"), [(2600.0, True), (2800.0, False), (-500.0, True)])
+def test_the_battery_adds_to_a_sun_that_leaves_it_something_worth_a_start(
+    surplus_w: float, starts: bool
+) -> None:
+    house = House(window("12:00", "14:00"))
+    house.surplus_w = surplus_w
+    assert bool(house.look("12:00")) is starts
+
+
+def test_a_charge_does_not_mind_the_sun() -> None:
+    house = House(window("12:00", "14:00", kind=Kind.CHARGE))
+    house.surplus_w = 5000.0
+    assert isinstance(house.look("12:00")[0], Start)

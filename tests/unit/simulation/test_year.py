@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from custom_components.export_monitor.engine.metering import ExportMeter
+from custom_components.export_monitor.ledger import Book, Look, take
 from custom_components.export_monitor.models import Basis, EndReason
 from custom_components.export_monitor.planning import Objective
 from simulation import __main__ as command
@@ -136,7 +138,22 @@ def test_the_command_writes_table_and_pictures(
     asked = ["simulate", "--days", "1", "--start", "2025-06-10", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", asked)
     assert command.main() == 0
-    assert "plain greedy" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "plain greedy" in said
+    assert "Record of ours, forecast, realistic forecast, margin 0.5: 1 days in" in said
+    assert "as it has to be" in said
     names = {path.name for path in tmp_path.iterdir()}
     assert "table.md" in names
     assert sum(name.endswith(".svg") for name in names) == 2
+
+
+def test_the_command_fails_where_the_record_is_not_the_truth(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(book: Book, look: Look) -> Book:
+        return take(book, replace(look, meter=ExportMeter()))
+
+    monkeypatch.setattr("simulation.record.take", forgetful)
+    monkeypatch.setattr("sys.argv", ["simulate", "--days", "1", "--start", "2025-06-10"])
+    assert command.main() == 1
+    assert "FAILED: the record of ours" in capsys.readouterr().out

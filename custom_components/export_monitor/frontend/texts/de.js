@@ -7,6 +7,7 @@ export default {
   "editor_controls": "Start und Stopp anzeigen",
   "editor_allowance": "Freimenge anzeigen",
   "editor_timeline": "Die nächsten 36 Stunden anzeigen",
+  "editor_confirm_stop": "Auch vor dem Stopp fragen",
   "editor_device_id_help": "Nur nötig, wenn es mehr als einen gibt. Bleibt das Feld leer, ist es der erste.",
 
   "state_idle": "In Ruhe",
@@ -43,6 +44,8 @@ export default {
   "confirm_discharge_text": "Sie speist mit bis zu {power} ein, bis {energy} erreicht sind (etwa {duration}), und hält von selbst an. Mindestens {floor} bleiben in der Batterie.",
   "confirm_charge": "Die Batterie aus dem Netz laden?",
   "confirm_charge_text": "Sie lädt mit der eingestellten Leistung und hält von selbst an.",
+  "confirm_stop": "Die Batterie jetzt anhalten?",
+  "confirm_stop_text": "Sie bekommt den Stopp sofort gesagt, und die Karte meldet, wenn er bewiesen ist.",
   "cannot_start": "Ein Start ist jetzt nicht möglich",
   "stop_sent": "Der Stopp ist gesendet. Der Beweis wird abgewartet.",
   "stop_proven": "Angehalten, und die Batterie hat es bewiesen.",
@@ -56,6 +59,7 @@ export default {
   "gauge_exported": "Eingespeist",
   "gauge_headroom": "Darf noch entladen werden",
   "gauge_kept": "Für die Sonne freigehalten, oder nicht in der Batterie",
+  "record": "Der Nachweis, zum Drucken oder Speichern",
 
   "timeline": "Die nächsten 36 Stunden",
   "curve_carbon": "CO₂-Intensität",
@@ -91,8 +95,9 @@ export default {
   "reason_manual_session": "ein anderer Vorgang lief",
   "reason_not_running": "Home Assistant lief nicht",
   "reason_no_plan": "es gab keinen Plan",
+  "reason_sun_enough": "die Sonne allein liefert genug",
 
-  "blocker_target_zero": "Die Ziel-Einspeisung ist 0 W. Stellen Sie sie über 0, um eine Entladung zu erlauben.",
+  "blocker_target_zero": "Das Ziel der Einspeisung ist 0 W. Stellen Sie es über 0, um eine Entladung zu erlauben.",
   "blocker_circuit_open": "Das Auslesen oder Steuern der Batterie ist mehrmals gescheitert. In einer Minute wird es von selbst wieder versucht.",
   "blocker_no_data": "Noch nicht jeder Sensor hat einen Wert geliefert.",
   "blocker_stale_data": "Die Messwerte sind zu alt, um sich darauf zu verlassen.",

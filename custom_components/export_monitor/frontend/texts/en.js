@@ -7,6 +7,7 @@ export default {
   "editor_controls": "Show start and stop",
   "editor_allowance": "Show the allowance",
   "editor_timeline": "Show the next 36 hours",
+  "editor_confirm_stop": "Ask before stopping too",
   "editor_device_id_help": "Only needed when there is more than one. Left empty, it is the first.",
 
   "state_idle": "At rest",
@@ -43,6 +44,8 @@ export default {
   "confirm_discharge_text": "It feeds the grid with up to {power} until {energy} are exported (about {duration}), and stops by itself. The battery keeps at least {floor}.",
   "confirm_charge": "Charge the battery from the grid?",
   "confirm_charge_text": "It charges with the power from the settings and stops by itself.",
+  "confirm_stop": "Stop the battery now?",
+  "confirm_stop_text": "It is told to stop at once, and the card says when it has proven it.",
   "cannot_start": "It cannot start now",
   "stop_sent": "Told to stop. Waiting for the proof.",
   "stop_proven": "Stopped, and the battery has proven it.",
@@ -56,6 +59,7 @@ export default {
   "gauge_exported": "Exported",
   "gauge_headroom": "May still be discharged",
   "gauge_kept": "Kept for the sun, or not in the battery",
+  "record": "The record, to print or save",
 
   "timeline": "The next 36 hours",
   "curve_carbon": "Carbon intensity",
@@ -91,6 +95,7 @@ export default {
   "reason_manual_session": "another session was running",
   "reason_not_running": "Home Assistant was not running",
   "reason_no_plan": "there was no plan",
+  "reason_sun_enough": "the sun alone gives enough",
 
   "blocker_target_zero": "The target export is 0 W. Set it above 0 to allow a discharge.",
   "blocker_circuit_open": "Reading or commanding the battery has failed several times. It is tried again by itself in a minute.",

@@ -7,6 +7,7 @@ export default {
   "editor_controls": "Pokaż uruchamianie i zatrzymanie",
   "editor_allowance": "Pokaż limit",
   "editor_timeline": "Pokaż najbliższe 36 godzin",
+  "editor_confirm_stop": "Pytaj też przed zatrzymaniem",
   "editor_device_id_help": "Potrzebne tylko wtedy, gdy jest więcej niż jeden. Puste pole oznacza pierwszy.",
 
   "state_idle": "Spoczynek",
@@ -43,6 +44,8 @@ export default {
   "confirm_discharge_text": "Oddaje do {power}, aż osiągnie {energy} (około {duration}), i zatrzymuje się sama. W baterii zostaje co najmniej {floor}.",
   "confirm_charge": "Naładować baterię z sieci?",
   "confirm_charge_text": "Ładuje mocą z ustawień i zatrzymuje się sama.",
+  "confirm_stop": "Zatrzymać teraz baterię?",
+  "confirm_stop_text": "Polecenie zatrzymania pójdzie od razu, a karta powie, gdy bateria tego dowiedzie.",
   "cannot_start": "Teraz nie można uruchomić",
   "stop_sent": "Polecenie zatrzymania wysłane. Trwa oczekiwanie na dowód.",
   "stop_proven": "Zatrzymana i bateria tego dowiodła.",
@@ -56,6 +59,7 @@ export default {
   "gauge_exported": "Oddano",
   "gauge_headroom": "Wolno jeszcze rozładować",
   "gauge_kept": "Zachowane dla słońca lub nieobecne w baterii",
+  "record": "Zestawienie, do wydrukowania lub zapisania",
 
   "timeline": "Najbliższe 36 godzin",
   "curve_carbon": "Emisyjność CO₂",
@@ -91,8 +95,9 @@ export default {
   "reason_manual_session": "trwała inna sesja",
   "reason_not_running": "Home Assistant nie działał",
   "reason_no_plan": "nie było planu",
+  "reason_sun_enough": "samo słońce wystarcza",
 
-  "blocker_target_zero": "Docelowe oddawanie wynosi 0 W. Ustaw je powyżej 0, aby pozwolić na rozładowanie.",
+  "blocker_target_zero": "Docelowa moc eksportu wynosi 0 W. Ustaw ją powyżej 0, aby pozwolić na rozładowanie.",
   "blocker_circuit_open": "Odczyt baterii lub sterowanie nią kilka razy się nie powiodło. Za minutę nastąpi samoczynna ponowna próba.",
   "blocker_no_data": "Jeszcze nie każdy czujnik podał wartość.",
   "blocker_stale_data": "Odczyty są zbyt stare, by na nich polegać.",

@@ -45,9 +45,15 @@ class FileSink:
             os.close(descriptor)
 
     async def probe(self) -> str:
-        """Return the folder; raises OSError where it cannot be made."""
-        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        """Return the folder; raises OSError where it cannot be written to."""
+        await asyncio.to_thread(self._try_it)
         return f"files in {self._folder}"
+
+    def _try_it(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        probe = self._folder / ".check"
+        probe.write_bytes(b"ok")
+        probe.unlink()
 
     def canary(self) -> bytes:
         """Return a line that is always taken."""

@@ -88,9 +88,16 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"
+
+
 def refusal_of(status: int, words: str, retry_after_s: float = 0.0) -> RefusedError:
     """Return what an answer other than 204 means."""
-    said = f"{status}: {words or HTTPStatus(status).phrase if status in HTTPStatus else words}"
+    said = f"{status}: {words or _phrase(status)}"
     category, refusal = Category.NETWORK, Refusal.TRY_AGAIN
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         category = Category.AUTHENTICATION

@@ -10,7 +10,7 @@ from activity_ingestor.clock import MICROSECONDS, Clock
 from activity_ingestor.events import Event
 from activity_ingestor.intake import Intake
 from activity_ingestor.recording import Selection, state_event
-from activity_ingestor.shapes import Json, iso_of
+from activity_ingestor.shapes import Json, iso_of, time_us_of_seconds
 from activity_ingestor.sources.ha_connection import CommandFailedError, HaConnection
 
 _log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ async def _history(
 def events_of(entity_id: str, rows: object, selection: Selection) -> list[Event]:
     """Return the events of Home Assistant's compressed states; rows without sense are left out.
 
-    `lu` is the recorder's float of `last_updated`: exact to the microsecond until the year 2255.
+    `lu` is the float that Home Assistant made `last_updated` from.
     """
     events: list[Event] = []
     for row in rows if isinstance(rows, list) else []:
@@ -84,6 +84,6 @@ def events_of(entity_id: str, rows: object, selection: Selection) -> list[Event]
         state, updated, attributes = row.get("s"), row.get("lu"), row.get("a")
         if isinstance(state, str) and isinstance(updated, int | float):
             members: Json = attributes if isinstance(attributes, dict) else {}
-            time_us = round(updated * MICROSECONDS)
+            time_us = time_us_of_seconds(updated)
             events.append(state_event(entity_id, state, members, time_us, selection))
     return events

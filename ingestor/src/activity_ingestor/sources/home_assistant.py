@@ -39,6 +39,14 @@ from activity_ingestor.sources.ha_connection import CommandFailedError, HaConnec
 _log = structlog.get_logger(__name__)
 
 STATE_CHANGED, CALL_SERVICE = "state_changed", "call_service"
+# Heartbeats do not go over the bus, where the recorder would keep each of them. The command exists
+# once the integration is loaded, which may be long after Home Assistant lets us in.
+HEARTBEATS, COMPONENT_LOADED, INTEGRATION = (
+    "export_monitor/heartbeat",
+    "component_loaded",
+    "export_monitor",
+)
+_UNKNOWN_COMMAND = "unknown_command"
 # A ceiling this low keeps "subscribed again within 2 s"; one client on a home network harms nobody.
 _BASE_S, _CAP_S = 0.25, 1.0
 
@@ -106,6 +114,7 @@ class HomeAssistantSource:
         self._unfilled_since_us: int | None = last_heard_us
         self.version = ""
         self._backoff = Backoff(base_s=_BASE_S, cap_s=_CAP_S)
+        self._integration_loaded = asyncio.Event()
 
     @property
     def resume_from_us(self) -> int | None:
@@ -144,6 +153,7 @@ class HomeAssistantSource:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(connection.read())
                 await self._subscribe(connection)
+                tasks.create_task(self._hear_heartbeats(connection))
                 tasks.create_task(
                     connection.ping_forever(
                         self._rules.ping_interval_s, self._rules.ping_deadline_s, self._pong
@@ -159,12 +169,27 @@ class HomeAssistantSource:
             await connection.command(
                 {"type": "supported_features", "features": {"coalesce_messages": 1}}
             )
-        for event_type in (CALL_SERVICE, *self._rules.event_types, STATE_CHANGED):
+        wanted = (COMPONENT_LOADED, CALL_SERVICE, *self._rules.event_types, STATE_CHANGED)
+        for event_type in wanted:
             await connection.command({"type": "subscribe_events", "event_type": event_type})
         self.link.up()
         self._backoff.connected(self._clock.monotonic())
         self._watcher.link_changed(up=True)
         _log.info("subscribed to Home Assistant", version=connection.version)
+
+    async def _hear_heartbeats(self, connection: HaConnection) -> None:
+        """Subscribe to the integration's heartbeats now, or as soon as it is loaded."""
+        while True:
+            self._integration_loaded.clear()
+            try:
+                await connection.command({"type": HEARTBEATS})
+            except CommandFailedError as error:
+                if error.code != _UNKNOWN_COMMAND:
+                    raise
+                _log.info("the export monitor is not loaded yet: no heartbeats until it is")
+            else:
+                return
+            await self._integration_loaded.wait()
 
     def _pong(self, latency_s: float) -> None:
         self.last_heard_us = self._clock.wall_us()
@@ -178,12 +203,15 @@ class HomeAssistantSource:
         self._intake.record_from(Source.HOME_ASSISTANT, lambda: self._read(event))
 
     def _read(self, event: Json) -> Event | None:
-        event_type = event["event_type"]
+        event_type, data = event["event_type"], event.get("data")
+        if event_type == COMPONENT_LOADED:
+            if isinstance(data, dict) and data.get("component") == INTEGRATION:
+                self._integration_loaded.set()
+            return None
         if event_type == STATE_CHANGED:
             return state_changed(event, self._selection)
         if event_type == CALL_SERVICE:
             return service_called(event)
-        data = event.get("data")
         if isinstance(data, dict):
             self._intake.look_at(Source.HOME_ASSISTANT, str(event_type), data)
         return bus_event(event)

@@ -2,6 +2,7 @@
 
 from activity_ingestor.spool.lane import Lane
 from activity_ingestor.spool.records import Record
-from activity_ingestor.spool.spool import Limits, Receipt, Spool, SpoolReport, Status
+from activity_ingestor.spool.spool import Spool
+from activity_ingestor.spool.terms import Limits, Receipt, SpoolReport, Status
 
 __all__ = ["Lane", "Limits", "Receipt", "Record", "Spool", "SpoolReport", "Status"]

@@ -14,11 +14,13 @@ from pathlib import Path
 from zlib import crc32
 
 from activity_ingestor.events import EventClass
+from activity_ingestor.identities import WINDOW
 from activity_ingestor.spool.records import LARGEST_PAYLOAD, Record, decode
 
 SEGMENT_BYTES = 4 << 20
-_READ_BYTES = 512 << 10
+_READ_BYTES = 192 << 10
 _ALL = 1 << 62
+_MOST_KEPT = 100
 _POSITION = "position"
 
 
@@ -241,9 +243,23 @@ class Lane:
             temporary = self._folder / f"{_POSITION}.new"
             temporary.write_text(f"{text} {crc32(text.encode())}\n")
             temporary.replace(self._folder / _POSITION)
-        # The newest full segment stays: a restart learns from it what was recorded last.
-        while len(self._segments) > 2 and self._segments[1].first <= self._position:  # noqa: PLR2004
+        while self._oldest_is_done_with():
             self._delete_oldest()
+
+    def _oldest_is_done_with(self) -> bool:
+        """Return whether the oldest segment is sent, and no restart has anything to learn from it.
+
+        A restart knows repetitions by what is still on disk, and each begins a segment of its own:
+        so not so many segments are kept, but so many records.
+        """
+        if len(self._segments) <= 2 or self._segments[1].first > self._position:  # noqa: PLR2004
+            return False
+        left_bytes = self.bytes_on_disk - self._segments[0].size
+        return (
+            self._next - self._segments[1].first >= WINDOW
+            or left_bytes >= 2 * self._segment_bytes
+            or len(self._segments) > _MOST_KEPT
+        )
 
     def _delete_oldest(self) -> None:
         segment = self._segments.pop(0)
