@@ -18,7 +18,7 @@ from activity_ingestor.identities import WINDOW
 from activity_ingestor.spool.records import LARGEST_PAYLOAD, Record, decode
 
 SEGMENT_BYTES = 4 << 20
-_READ_BYTES = 192 << 10
+_READ_BYTES = 512 << 10
 _ALL = 1 << 62
 _MOST_KEPT = 100
 _POSITION = "position"

@@ -37,10 +37,6 @@ _VITAL_CLASSES = (EventClass.SAFETY, EventClass.COMMAND)
 _RESERVE = "reserve"
 _RESERVE_BYTES = 1 << 20
 _DISK_CHECK_S = 1.0
-# A thousand events that came at once are 20 ms of work, on a small machine 100: commits cut in.
-_BREATH_EVENTS = 64
-# Records read by one call of the disk's thread: a commit waits for no more than these.
-_READ_RECORDS = 1000
 
 
 class _Group:
@@ -83,7 +79,6 @@ class Spool:
         self._room = asyncio.Event()
         self._room.set()
         self._arrived = asyncio.Event()
-        self._breath = 0
         self._free_checked_at = float("-inf")
         self._low_on_disk = False
         self.last_error = ""
@@ -106,10 +101,7 @@ class Spool:
     # Taking events
 
     async def room(self) -> None:
-        """Wait until the spool takes more: this is what slows a source down. Call it per event."""
-        self._breath += 1
-        if self._breath % _BREATH_EVENTS == 0:
-            await asyncio.sleep(0)
+        """Wait until the spool takes more: this is what slows a source down."""
         await self._room.wait()
 
     def put(self, event: Event) -> Receipt:
@@ -330,14 +322,7 @@ class Spool:
 
     async def read(self, name: str, limit: int) -> list[Record]:
         """Return the next records of a lane; none where there are none at this moment."""
-        records: list[Record] = []
-        while len(records) < limit:
-            most = min(_READ_RECORDS, limit - len(records))
-            found = await self._in_thread(self.lanes[name].read, most)
-            records += found
-            if len(found) < most:
-                break
-        return records
+        return await self._in_thread(self.lanes[name].read, limit)
 
     @property
     def arrival(self) -> asyncio.Event:
