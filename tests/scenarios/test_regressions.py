@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from custom_components.export_monitor.models import Basis
+from custom_components.export_monitor.models import Basis, Kind
 
 from .campaign import play
 from .schedule import ZONE, Fault, FaultKind, Schedule, Settings
@@ -248,6 +248,25 @@ SCHEDULES = {
         start_tries=1,
         faults=(Fault(FaultKind.SENSOR_FROZEN, at=100, duration=98, target="grid", value=0.05),),
         length=261,
+    ),
+    # 1: the end was reckoned anew by a wall clock that had been set back: two hours more.
+    "a clock set back and a reload in a charge of some minutes": Schedule(
+        settings=Settings(
+            begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),
+            kind=Kind.CHARGE,
+            soc=30.0,
+            capacity_kwh=14.0,
+            target_w=5000.0,
+            lease_min=5.0,
+        ),
+        start_at=80,
+        start_tries=3,
+        duration_min=2.7,
+        faults=(
+            Fault(FaultKind.CLOCK_JUMP, at=90, duration=5, value=-7200.0),
+            Fault(FaultKind.RELOAD, at=235, duration=1),
+        ),
+        length=333,
     ),
     # 1: the inverter gave less than it was told; a lower command, still above it, changed little.
     "a kettle goes off while the inverter is at its own limit": Schedule(

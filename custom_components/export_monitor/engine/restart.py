@@ -55,7 +55,7 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         modulation=Modulation(),
         watch=Watch(),
         faults=(state.faults & LASTING) | alarms,
-        ends_at=None if state.session is None else ends_at(state.session, now),
+        ends_at=_ending(state, now),
         cooldown_until=_cooling_until(state, now),
         unbidden=0,
         unbidden_at=None,
@@ -67,6 +67,17 @@ def _moved(moment: Instant, now: Instant) -> Instant:
     """Return a moment of the run before on the clock of this one."""
     age = max(0.0, (now.utc - moment.utc).total_seconds())
     return Instant(moment.utc, now.mono - age)
+
+
+def _ending(state: State, now: Instant) -> float | None:
+    """Return when (monotonic s) the session ends as asked for.
+
+    A reload goes on with the same monotonic clock, and a wall clock that was set meanwhile must not
+    give the session more time; a stored state has no time but that of the wall clock.
+    """
+    if state.session is None or state.ends_at is not None:
+        return state.ends_at
+    return ends_at(state.session, now)
 
 
 def _cooling_until(state: State, now: Instant) -> float:

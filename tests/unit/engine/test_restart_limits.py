@@ -62,6 +62,14 @@ def test_a_planned_end_stays_where_it_was(saved: World) -> None:
     assert _resumed(saved).ends_at is None
 
 
+def test_a_reload_keeps_the_end_although_the_clock_was_set_back(saved: World) -> None:
+    assert saved.state.session is not None
+    end = saved.now.utc + timedelta(seconds=1000)
+    planned = replace(saved.state.session, planned_end=end)
+    state = _resumed(saved, seconds=-7200, session=planned, ends_at=333.0)
+    assert state.ends_at == 333.0
+
+
 def test_a_start_in_its_midst_becomes_a_stop(saved: World) -> None:
     begun = Starting("r", saved.now, (), 3, 30.0)
     state = _resumed(saved, phase=Phase.STARTING, starting=begun)
