@@ -186,6 +186,7 @@ class Album:
         """Stop a battery that does not listen, and take a picture of the alarm."""
         card = await self.card(phone=True)
         await card.get_by_role("button", name="Stop").click()
+        await card.get_by_role("dialog").get_by_role("button", name="Stop").click()
         alarm = card.get_by_role("alert").filter(has_text="may still be discharging")
         await alarm.wait_for(timeout=ALARM_MS)
         await self.keep_card(name, card)

@@ -95,9 +95,12 @@ async def test_a_start_asks_first_and_no_is_an_answer(world: World, surfer: Surf
     await shows(card, "Ready")
 
 
-async def test_a_running_discharge_is_shown_and_one_press_stops_it(
-    world: World, surfer: Surfer
-) -> None:
+async def _stop(card: Locator) -> None:
+    await card.get_by_role("button", name="Stop").click()
+    await card.get_by_role("dialog").get_by_role("button", name="Stop").click()
+
+
+async def test_a_running_discharge_is_shown_and_stopped(world: World, surfer: Surfer) -> None:
     card = await card_on(await surfer.open(CARD_PATH))
     await card.get_by_role("button", name="Start discharge").click()
     await card.get_by_role("dialog").get_by_role("button", name="Start discharge").click()
@@ -109,16 +112,17 @@ async def test_a_running_discharge_is_shown_and_one_press_stops_it(
     assert (await world.until(lambda truth: truth["battery_w"] > 0.9 * POWER_W, 10))[
         "dispatch_active"
     ]
-    await card.get_by_role("button", name="Stop").click()
+    await _stop(card)
     await world.until(lambda truth: not truth["dispatch_active"], 10)
     await expect(card).to_contain_text("the battery has proven it", timeout=SLOW)
     await shows(card, "Finished")
     await expect(card).to_contain_text("Stopped by hand.")
 
 
-async def test_who_wants_it_is_asked_before_a_stop_too(world: World, surfer: Surfer) -> None:
+async def test_a_stop_is_asked_about_unless_one_press_is_to_do(
+    world: World, surfer: Surfer
+) -> None:
     card = await card_on(await surfer.open(CARD_PATH))
-    await card.evaluate("card => card.setConfig({confirm_stop: true})")
     await world.discharge()
     await shows(card, "Discharging")
     await card.get_by_role("button", name="Stop").click()
@@ -127,8 +131,8 @@ async def test_who_wants_it_is_asked_before_a_stop_too(world: World, surfer: Sur
     await legible(card)
     await question.get_by_role("button", name="Cancel").click()
     assert (await world.simulator.truth())["dispatch_active"]
+    await card.evaluate("card => card.setConfig({confirm_stop: false})")
     await card.get_by_role("button", name="Stop").click()
-    await question.get_by_role("button", name="Stop").click()
     await world.until(lambda truth: not truth["dispatch_active"], 10)
     await expect(card).to_contain_text("the battery has proven it", timeout=SLOW)
 
@@ -148,6 +152,8 @@ async def test_a_discharge_needs_no_mouse(world: World, surfer: Surfer) -> None:
     await shows(card, "Discharging")
     await _tab_to(page, "Stop")
     await page.keyboard.press("Space")
+    await _tab_to(page, "Stop", inside="dialog")
+    await page.keyboard.press("Enter")
     await world.until(lambda truth: not truth["dispatch_active"], 10)
     assert await _focused(page) == "Stop"  # and is still there while the card draws anew
 
@@ -163,7 +169,7 @@ async def test_a_charge_is_shown_as_one_and_the_same_stop_ends_it(
     await shows(card, "Charging")
     await world.until(lambda truth: truth["battery_w"] < 0, 10)
     await expect(card).to_contain_text("has been charging from the grid")
-    await card.get_by_role("button", name="Stop").click()
+    await _stop(card)
     await world.until(lambda truth: not truth["dispatch_active"], 10)
     await expect(card).to_contain_text("the battery has proven it", timeout=SLOW)
 
@@ -198,7 +204,7 @@ async def test_a_stop_that_is_not_proven_is_an_alarm_until_it_is(
     await world.discharge()
     await shows(card, "Discharging")
     await world.simulator.fault("ignore_writes")
-    await card.get_by_role("button", name="Stop").click()
+    await _stop(card)
     await shows(card, "Stopping")
     alarm = card.get_by_role("alert").filter(has_text="The battery may still be discharging")
     await expect(alarm).to_be_visible(timeout=ALARM)

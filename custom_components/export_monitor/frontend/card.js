@@ -24,7 +24,7 @@ export class ExportMonitorCard extends HTMLElement {
         { name: "device_id", selector: { device: { integration: "export_monitor" } } },
         { name: "title", selector: { text: {} } },
         ...PARTS.map((name) => ({ name, default: true, selector: { boolean: {} } })),
-        { name: "confirm_stop", default: false, selector: { boolean: {} } },
+        { name: "confirm_stop", default: true, selector: { boolean: {} } },
       ],
       computeLabel: (field) => text(language(), `editor_${field.name}`),
       computeHelper: (field) => (field.name === "device_id" ? text(language(), "editor_device_id_help") : undefined),
@@ -105,7 +105,7 @@ export class ExportMonitorCard extends HTMLElement {
   }
 
   get asksBeforeStop() {
-    return this._config.confirm_stop === true;
+    return this._config.confirm_stop !== false;
   }
 
   facts() {

@@ -57,7 +57,7 @@ export class Controls {
     await hass.callService(DOMAIN, service, { config_entry_id: system.entryId }, undefined, false);
   }
 
-  /** Ask where a wall tablet is touched by mistake; never while there is something wrong. */
+  /** Ask, as a wall tablet is touched by mistake; never while there is something wrong. */
   _askToStop() {
     const { asksBeforeStop, hass, format } = this._card;
     const { mode, faults } = this._card.situation();
