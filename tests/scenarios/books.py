@@ -7,7 +7,7 @@ overshoot, which is part of 1.
 from collections import deque
 from datetime import date
 
-from custom_components.export_monitor.engine.state import State
+from custom_components.export_monitor.engine.state import Phase, State
 from custom_components.export_monitor.models import Basis, EndReason, Kind, Session
 
 from .look import Look
@@ -72,9 +72,12 @@ class Books:
         self._dead_export = 0.0
         self._dead_pv = 0.0
         self._dead_s = 0
+        self._frozen_export = 0.0
         self._resting_s = 0
         self._sessions: dict[str, float] = {}
         self._granted: dict[str, float] = {}
+        self._switched: set[str] = set()
+        """Sessions whose battery was told to begin."""
         self._ended: set[str] = set()
         self._storage_failed = False
         self._unwritten = False
@@ -97,6 +100,8 @@ class Books:
             self._generated[today] = self._generated.get(today, 0.0) + generated
             if look.session is not None and look.truth.grid_w >= 0:
                 self._resting_s += 1
+            if self._frozen(look.second):
+                self._frozen_export += exported
             if not look.alive:
                 self._dead_export += exported
                 self._dead_pv += self._settings.pv_w / JOULES_PER_KWH
@@ -132,6 +137,8 @@ class Books:
             over = self._over()
             if over is not None:
                 self._granted.setdefault(after.session.id, -over)
+        if after.session is not None and (after.lease is not None or after.phase is Phase.ACTIVE):
+            self._switched.add(after.session.id)
 
     def decided(self) -> None:
         """Measure the overshoot at the moment of the decision: what follows is invariants 1, 3."""
@@ -164,6 +171,15 @@ class Books:
 
     def _lies(self, target: str, kinds: frozenset[FaultKind] = PLAUSIBLE_LIES) -> bool:
         return any(f.target == target and f.kind in kinds for f in self._schedule.faults)
+
+    def _frozen(self, second: int) -> bool:
+        """Whether the export counter shows what it showed before."""
+        return any(
+            f.kind is FaultKind.SENSOR_FROZEN
+            and f.target == "export"
+            and f.at <= second < f.at + f.duration
+            for f in self._schedule.faults
+        )
 
     def _overshoot_allowed(self) -> float:
         """Return what faults may cost (kWh), with the physical reason of each."""
@@ -212,12 +228,12 @@ class Books:
         if self._unwritten:
             return
         # A counter that gains more than the powers show may be as far behind as it has gained.
-        if not -self._missed() <= error <= self._assumed() + 2 * self._invented(true):
+        if not -self._missed(session) <= error <= self._assumed() + 2 * self._invented(true):
             self._verdict.violate(
                 5, f"a session's {session.exported_kwh:.3f} kWh were {true:.3f} kWh"
             )
 
-    def _missed(self) -> float:
+    def _missed(self, session: Session) -> float:
         """Return the energy (kWh) that a session may have let out unnoticed."""
         missed = METER_STEP + self._hidden()
         faults = self._schedule.faults
@@ -227,7 +243,12 @@ class Books:
             # A record knows what was commanded; what PV adds shows at a counter's second report.
             # With the clock set forward, too, a lease seems to have been over sooner.
             jumped = FaultKind.CLOCK_JUMP in self._kinds
-            missed += self._dead_export if jumped else self._dead_pv
+            # And what is let out by another mode, while ours never began, is nobody's session.
+            others = session.id not in self._switched
+            missed += self._dead_export if jumped or others else self._dead_pv
+        if self._kinds & CALENDAR_KINDS and not self._grid:
+            # A reset hides what a frozen counter has not shown, and nothing else tells of it.
+            missed += self._frozen_export
         return missed
 
     def _assumed(self) -> float:
