@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 import uuid
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,7 @@ def prepare(  # noqa: PLR0913 - keywords that belong together only here
         {
             "language": language,
             "time_zone": time_zone,
+            "longitude": _longitude(time_zone),
             "modbus_host": HOST,
             "modbus_port": modbus_port,
             "simulator_url": simulator_url,
@@ -67,6 +69,17 @@ def prepare(  # noqa: PLR0913 - keywords that belong together only here
     )
     _listen_on(folder, port, in_storage=version_of(python) >= _HTTP_IN_STORAGE)
     _add_owner(folder, language)
+
+
+def _longitude(time_zone: str) -> float:
+    """Return where (degrees east) the sun keeps the plant's hours: highest at one o'clock.
+
+    Elsewhere Home Assistant would have the sun up while it is night in the plant, and count what
+    it cannot see of the PV as its peak.
+    """
+    offset = datetime.now(ZoneInfo(time_zone)).utcoffset() or timedelta()
+    east = (offset.total_seconds() / 3600 - 1) * 15
+    return (east + 180) % 360 - 180
 
 
 def _write_secrets(folder: Path, secrets: Mapping[str, object]) -> None:
