@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from html import escape
+from itertools import count
 
 from .life import Life, Moment
 from .verdict import limits_true
@@ -110,7 +111,8 @@ def _picture(title: str, subtitle: str, panels: Sequence[Panel], foot: Sequence[
 
 
 def _ticks(high: float, steps: int = 4) -> tuple[float, ...]:
-    size = next(s for s in (0.5, 1, 2, 2.5, 4, 5, 6, 7.5, 10, 20, 50, 100) if s * steps >= high)
+    sizes = (s * 10**n for n in count() for s in (0.5, 1, 2, 2.5, 4, 5, 6, 7.5, 10, 20, 50, 100))
+    size = next(size for size in sizes if size * steps >= high)
     return tuple(size * n for n in range(steps + 1))
 
 

@@ -26,6 +26,8 @@ def table(rows: Sequence[Row], days: int, unit: str) -> str:
 
 def _line(row: Row, days: int, unit: str) -> str:
     over = "0" if not row.days_over else f"{row.days_over} ({row.most_over:.2f} kWh)"
+    if row.days_over and row.days_over_alone is not None:
+        over += f", {row.days_over_alone} by the sun alone"
     planned = "" if not row.planned else f"{row.planned / days:.2f} / {row.undelivered / days:.2f}"
     worse = ""
     if row.worse_days is not None and row.worst_day is not None:

@@ -9,7 +9,7 @@ from custom_components.export_monitor.models import Basis, EndReason
 from .ahead import Choices
 from .life import Day, Life, Ran
 from .weather import TAIL_DAYS, House, Span
-from .yardsticks import Minutes, Rates, Track, left_alone, worth
+from .yardsticks import Minutes, Rates, Track, exported_alone, left_alone, worth
 
 METER_STEP_KWH, PV_STEP_KWH = 0.01, 0.1
 WORSE = 0.01
@@ -53,6 +53,8 @@ class Row:
     planned: float
     undelivered: float
     """Planned, but the battery did not hold it."""
+    days_over_alone: int | None = None
+    """Of these the days on which the sun alone would have been over, whatever was discharged."""
     worse_days: int | None = None
     """Days worse than doing nothing by more than 1 % of a mean day's earnings."""
     worst_day: float | None = None
@@ -144,6 +146,7 @@ def row_of_life(name: str, life: Life, measure: tuple[Common, Rates, float], rat
         most_over=max(over, default=0.0),
         planned=asked,
         undelivered=lacked,
+        days_over_alone=_over_alone(span, life, limits),
         worse_days=sum(apart < -WORSE * mean for apart in against),
         worst_day=min(against, default=0.0) / mean,
         sessions=len(life.ran),
@@ -160,6 +163,18 @@ def _over(exported: list[float], limits: list[float]) -> list[float]:
     """Return by how much days were over, those beyond a meter's step."""
     apart = (has - may for has, may in zip(exported, limits, strict=True))
     return [kwh for kwh in apart if kwh > METER_STEP_KWH]
+
+
+def _over_alone(span: Span, life: Life, limits: list[float]) -> int:
+    """Count the days over that would have been over with the battery left alone since midnight."""
+    minutes, found = Minutes.of(span), 0
+    for number, (day, limit) in enumerate(zip(life.days, limits, strict=True)):
+        if day.exported - limit <= METER_STEP_KWH:
+            continue
+        begin, end = span.days[number]
+        slots = (span.slot_of(begin), span.slot_of(end))
+        found += exported_alone(minutes, life.house, day.stored_at_start, slots) > limit
+    return found
 
 
 def deliveries(ran: list[Ran], floor_soc: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ hour's truth at once; its linear program is the planner's own formulation over t
 all yes-or-no relaxed, so no controller under these limits can earn more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
@@ -120,16 +120,29 @@ def drift(
     return stored, exported, imported, given
 
 
+def _alone(
+    minutes: Minutes, house: House, stored: float, slots: tuple[int, int]
+) -> Iterator[tuple[int, float, float]]:
+    """Yield half hours with what they export and import (kWh), the battery left alone."""
+    for number in range(*slots):
+        at = number * MINUTES_PER_SLOT
+        stored, exported, imported, _ = drift(minutes, house, stored, at, at + MINUTES_PER_SLOT)
+        yield number, exported, imported
+
+
 def left_alone(
     minutes: Minutes, house: House, rates: Rates, stored: float, slots: tuple[int, int]
 ) -> float:
     """Return what half hours earn with the battery left alone."""
-    value = 0.0
-    for number in range(*slots):
-        at = number * MINUTES_PER_SLOT
-        stored, exported, imported, _ = drift(minutes, house, stored, at, at + MINUTES_PER_SLOT)
-        value += exported * rates.value[number] - imported * rates.cost[number]
-    return value
+    return sum(
+        exported * rates.value[number] - imported * rates.cost[number]
+        for number, exported, imported in _alone(minutes, house, stored, slots)
+    )
+
+
+def exported_alone(minutes: Minutes, house: House, stored: float, slots: tuple[int, int]) -> float:
+    """Return what half hours export (kWh) with the battery left alone."""
+    return sum(exported for _, exported, _ in _alone(minutes, house, stored, slots))
 
 
 def worth(span: Span, house: House, minutes: Minutes, rates: Rates, track: "Track") -> float:

@@ -116,6 +116,13 @@ def test_days_over_are_counted_and_told() -> None:
     assert "2 (1.50 kWh)" in table((row,), 4, "£")
 
 
+@pytest.mark.parametrize(("fixed_kwh", "alone"), [(1.0, 1), (1000.0, 0)])
+def test_a_day_that_the_sun_alone_has_over_is_told_apart(fixed_kwh: float, alone: int) -> None:
+    row = judged(Job(FIRST, 1, 1, Choices(basis=Basis.FIXED, fixed_kwh=fixed_kwh))).row
+    assert (row.days_over, row.days_over_alone) == (alone, alone)
+    assert ("1 by the sun alone" in table((row,), 1, "£")) is bool(alone)
+
+
 def test_pictures_are_whole(foreseen: Result) -> None:
     assert foreseen.day is not None
     for picture in (foreseen.day, foreseen.year):
