@@ -3,8 +3,8 @@
 from collections import Counter as Counts
 from dataclasses import dataclass, field
 
-from custom_components.export_monitor.engine.hysteresis import SOC_BAND
 from custom_components.export_monitor.models import Basis, EndReason
+from custom_components.export_monitor.outlook import PLAN_BAND
 
 from .ahead import Choices
 from .life import Day, Life, Ran
@@ -14,7 +14,7 @@ from .yardsticks import Minutes, Rates, Track, exported_alone, left_alone, worth
 METER_STEP_KWH, PV_STEP_KWH = 0.01, 0.1
 WORSE = 0.01
 LACKING = frozenset({EndReason.SOC_FLOOR, EndReason.RESERVE_SOC})
-NEAR = SOC_BAND + 0.5  # % above the floor: a new plan ends what there is nothing left for
+NEAR = PLAN_BAND + 0.5  # % above the floor: a new plan ends what there is nothing left for
 
 
 @dataclass(frozen=True, slots=True)

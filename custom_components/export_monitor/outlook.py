@@ -11,7 +11,6 @@ from itertools import pairwise
 from math import inf
 
 from .engine.headroom import PERCENTILE, energy_to_come
-from .engine.hysteresis import SOC_BAND
 from .engine.period import local_day
 from .engine.rolling import rolls
 from .models import (
@@ -40,6 +39,7 @@ HALF_HOUR = timedelta(minutes=30)
 ROLLING = timedelta(hours=24)
 USUAL_W = 5000.0  # an ordinary household inverter, where its limit is not configured
 MOST_DAYS = 4  # that 48 h can touch, and one to spare
+PLAN_BAND = 1.0  # % above the floor: what a forecast owes is missing here first
 HURDLE = 0.01  # of mean value and mean cost together: what a forecast is wrong by is worth more
 NO_SUN = (0.0, 0.0, 0.0)
 
@@ -128,9 +128,8 @@ def _battery(known: Known, soc: float, decision: Decision) -> BatteryState:
     return BatteryState(
         capacity_kwh=settings.battery_capacity_kwh,
         soc=soc,
-        # No automatic session starts below, and what a forecast owes is missing here first. A floor
-        # of its own for the house would be exact by a few Wh, and take twice as long to solve.
-        floor_soc=min(100.0, decision.floor_soc + SOC_BAND),
+        # A floor of its own for the house: exact by a few Wh, and twice as long to solve.
+        floor_soc=min(100.0, decision.floor_soc + PLAN_BAND),
         charge_limit_w=max(strongest, known.planning.charge_power_w),
         discharge_limit_w=strongest if closed_loop else min(strongest, settings.target_export_w),
         round_trip_efficiency=known.planning.round_trip_efficiency,

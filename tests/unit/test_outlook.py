@@ -245,7 +245,7 @@ def test_without_a_fixed_price_hours_that_no_entity_prices_are_left_alone() -> N
 
 def test_the_battery_stays_above_the_floor_of_the_decision() -> None:
     battery = asked(KNOWN).battery
-    assert (battery.soc, battery.floor_soc, battery.capacity_kwh) == (80.0, 32.0, 10.0)
+    assert (battery.soc, battery.floor_soc, battery.capacity_kwh) == (80.0, 31.0, 10.0)
     assert battery.discharge_limit_w == 5000.0
 
 
