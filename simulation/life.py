@@ -26,7 +26,6 @@ from custom_components.export_monitor.engine.state import (
     State,
     StopRequested,
     Write,
-    WriteKind,
 )
 from custom_components.export_monitor.models import (
     EndReason,
@@ -56,7 +55,8 @@ from custom_components.export_monitor.planning.fates import (
 from custom_components.export_monitor.replanning import outlived
 
 from .ahead import Choices, Prospect
-from .house import EXPORT_STEP_KWH, PV_STEP_KWH, Counter, Dispatch, Plant
+from .helpers import Helpers
+from .house import EXPORT_STEP_KWH, PV_STEP_KWH, Counter, Plant
 from .weather import House, Span
 from .yardsticks import Track
 
@@ -65,13 +65,10 @@ SLOT_S = 1800.0
 GUARDED_S = 10.0  # engine/accounting.SILENT_S: what is silent for longer counts as unwatched
 CLOSE_S = 1.0
 CLOSE_TO_END_S = 20.0
-WRITE_S = 1.0
-STOP_S = 2.0  # off to idle was measured at up to 3.2 s on the AlphaESS package, most of it polling
 LEAST_FLOW_W = 500.0
 POWER_STEP_W = 100.0
 PLAN_DEADLINE_S = 30.0  # a year is not to depend on how busy the machine is
 PLANNED_AGAIN = timedelta(seconds=60)  # as in Home Assistant: `plans.py`
-STOPS = (WriteKind.SWITCH_OFF, WriteKind.FALLBACK_STOP, WriteKind.SMOTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +166,8 @@ class Life:
         self._planning = choices.planning(house)
         self._export, self._pv = Counter(EXPORT_STEP_KWH), Counter(PV_STEP_KWH)
         self._ticked = self.span.start
-        self._pending: list[tuple[float, Write]] = []
+        self._helpers = Helpers(self.plant)
         self._requests = 0
-        self._params: dict[tuple[Kind, WriteKind], float] = {}
         self._mark = (0.0, 0.0)
         self._slot_mark = (0.0, 0.0)
         self._day_mark = (0.0, 0.0)
@@ -190,7 +186,8 @@ class Life:
         self._look()
         while self.plant.now_s < self._total_s:
             self.plant.advance(self._pace())
-            self._obey()
+            for write in self._helpers.arrived():
+                self._take(Answered(Instant(self.now, self.plant.now_s), write, ok=True))
             full = self.plant.now_s % MINUTE_S == 0
             if full:
                 self._on_the_minute()
@@ -207,9 +204,9 @@ class Life:
         """Return how long nobody needs to look (s)."""
         now = self.plant.now_s
         to_minute = MINUTE_S - now % MINUTE_S
-        if self._state.phase is Phase.ACTIVE and not self._pending:
+        if self._state.phase is Phase.ACTIVE and not self._helpers.busy:
             return min(to_minute, GUARDED_S if self._to_the_end() > CLOSE_TO_END_S else CLOSE_S)
-        if self._state.phase is not Phase.IDLE or self._pending:
+        if self._state.phase is not Phase.IDLE or self._helpers.busy:
             return min(to_minute, CLOSE_S)
         for window in () if self._plan is None else self._plan.windows:
             until = (window.start - self.span.start).total_seconds() - now
@@ -373,10 +370,7 @@ class Life:
     def _carry_out(self, command: Command) -> None:
         match command:
             case Write():
-                if command.stops:
-                    self._pending = [entry for entry in self._pending if entry[1].stops]
-                wait = STOP_S if command.stops else WRITE_S
-                self._pending.append((self.plant.now_s + wait, command))
+                self._helpers.take(command)
             case Raise(error):
                 self.raised[error.value] += 1
             case Reply():
@@ -405,32 +399,6 @@ class Life:
         self.ran.append(Ran(session, planned, true, self.plant.soc))
         if self.pictured is not None and len(self.days) == self.pictured:
             self.day_windows.append((session.started, self.now, true))
-
-    def _obey(self) -> None:
-        """Let what was written reach the battery, and answer."""
-        now = self.plant.now_s
-        due = [entry for entry in self._pending if entry[0] <= now + 1e-6]
-        self._pending = [entry for entry in self._pending if entry[0] > now + 1e-6]
-        for _, write in due:
-            self._reach(write)
-            self._take(Answered(Instant(self.now, now), write, ok=True))
-
-    def _reach(self, write: Write) -> None:
-        plant, now = self.plant, self.plant.now_s
-        kind = write.mode
-        if write.kind in STOPS:
-            plant.tell(None)
-            return
-        self._params[kind, write.kind] = write.value
-        running = plant.dispatch is not None and plant.dispatch.kind is kind
-        if write.kind is not WriteKind.SWITCH_ON and not running:
-            return
-        power, minutes, cutoff = (
-            self._params[kind, name]
-            for name in (WriteKind.POWER, WriteKind.DURATION, WriteKind.CUTOFF)
-        )
-        # AlphaESS writes all registers of a dispatch at once, so any change arms the timer anew.
-        plant.tell(Dispatch(kind, power, now + minutes * 60, cutoff))
 
     # Books
 
