@@ -130,6 +130,10 @@ class Day:
         """Minutes of the whole day in which nobody looked."""
         return self.unwatched_until(None)
 
+    def hour_of(self, at: datetime) -> int:
+        """Return which of its hours holds a moment: the first or last where none does."""
+        return min(max(int((at - self.start).total_seconds() // HOUR_S), 0), self.hours - 1)
+
     def unwatched_until(self, looked: datetime | None) -> float:
         """Return the minutes without a look, of a day that goes on only until the last one."""
         seconds = self.hours * HOUR_S
