@@ -26,7 +26,7 @@ from .health import (
     StalenessEntity,
     StatisticsEntity,
 )
-from .models import Decision
+from .models import Decision, PeriodKind
 from .plan_sensors import PLAN_SENSORS, PlanEntity
 from .settings import merged
 
@@ -241,6 +241,15 @@ class SnapshotEntity(ExportMonitorEntity, SensorEntity):
     @override
     def native_value(self) -> Value:
         return self.entity_description.value_fn(self.coordinator.data)
+
+    @property
+    @override
+    def state_class(self) -> SensorStateClass | str | None:
+        usual = self.entity_description.state_class
+        period = merged(self.coordinator.config_entry).get(const.CONF_PERIOD)
+        if usual is SensorStateClass.TOTAL_INCREASING and period == PeriodKind.ROLLING_24H:
+            return SensorStateClass.TOTAL  # what leaves the 24 hours is no meter that began anew
+        return usual
 
     @property
     @override

@@ -307,14 +307,20 @@ class House:
 
     async def settle(self) -> None:
         """Let everything run that is ready; what waits for time goes on waiting."""
-        for _ in range(SPIN):
-            await asyncio.sleep(0)
-            if not self.hass.loop._ready and not self._planning:  # type: ignore[attr-defined]
+        while True:
+            for _ in range(SPIN):
+                await asyncio.sleep(0)
+                if not self.hass.loop._ready and not self._in_threads:  # type: ignore[attr-defined]
+                    break
+            if not self._in_threads:  # no turn of the loop waits for them
                 break
-        # In a thread of its own, which no turn of the loop waits for.
-        while self._planning:  # noqa: ASYNC110 - a turn is no pause
-            await asyncio.sleep(0)
         self._mirror()
+
+    @property
+    def _in_threads(self) -> bool:
+        """Whether a plan is being made, or a file read or written."""
+        jobs = self.hass._tasks | self.hass._background_tasks
+        return self._planning or any(not isinstance(job, asyncio.Task) for job in jobs)
 
     @property
     def _planning(self) -> bool:

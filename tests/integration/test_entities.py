@@ -327,9 +327,7 @@ async def test_the_reserve_is_shown_where_it_is_observed(build: Build) -> None:
     registry = er.async_get(house.hass)
     for name in DISABLED:
         registry.async_update_entity(f"sensor.export_monitor_{name}", disabled_by=None)
-    await house.advance(31)  # Home Assistant reloads an entry half a minute after that
-    await house.hass.async_block_till_done()  # its files are read in threads
-    await house.advance(70)
+    await house.advance(101)  # Home Assistant reloads an entry half a minute after that
     assert house.entity("reserve_soc_target") == "30.0"
     assert house.entity("reserve_soc_status") == "Above Reserve"
     house.hass.states.async_set("sensor.reserve", "90", facts)

@@ -79,6 +79,8 @@ async def test_the_last_24_hours_survive_a_restart(house: House, hass: HomeAssis
     before = house.state.rolling
     assert before is not None
     assert before.export.minutes
+    # A fall of it must not be taken for a meter that began anew.
+    assert house.attributes("exported_today")["state_class"] == "total"
     async with house.restarted():
         after = house.state.rolling
         assert after is not None

@@ -1,4 +1,4 @@
-// Start, with a question; stop, without one unless its owner wants it.
+// Start and stop, each with a question; none before a stop while something is wrong.
 
 import { glyph, h } from "./dom.js";
 import { whyNot } from "./situation.js";
