@@ -244,7 +244,7 @@ class SnapshotEntity(ExportMonitorEntity, SensorEntity):
 
     @property
     @override
-    def state_class(self) -> SensorStateClass | str | None:
+    def state_class(self) -> SensorStateClass | None:
         usual = self.entity_description.state_class
         period = merged(self.coordinator.config_entry).get(const.CONF_PERIOD)
         if usual is SensorStateClass.TOTAL_INCREASING and period == PeriodKind.ROLLING_24H:

@@ -269,6 +269,20 @@ SCHEDULES = {
         length=333,
     ),
     # 1: the inverter gave less than it was told; a lower command, still above it, changed little.
+    "a grid sensor that fell silent before a charge": Schedule(
+        seed=102008814,
+        settings=Settings(
+            begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),
+            kind=Kind.CHARGE,
+            contract_kwh=0.202,
+            absent=("battery", "load", "dispatch"),
+        ),
+        start_at=95,
+        start_tries=1,
+        energy_kwh=0.204,
+        faults=(Fault(FaultKind.SENSOR_SILENT, at=91, duration=30, target="grid", value=20.0),),
+        length=385,
+    ),
     "a kettle goes off while the inverter is at its own limit": Schedule(
         settings=Settings(
             begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),

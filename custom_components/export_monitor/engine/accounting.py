@@ -64,7 +64,7 @@ def blind(meter: ExportMeter, readings: Readings, settings: Settings) -> bool:
     )
 
 
-def _silent(reading: Reading | None, now: Instant) -> bool:
+def silent(reading: Reading | None, now: Instant) -> bool:
     """Whether a power that is reported every second or so has not been for too long."""
     if reading is None or reading.reported is None:
         return True
@@ -76,7 +76,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
     grid = watts(readings.grid_power)
-    if commanded_w > 0 and _silent(readings.grid_power, now):
+    if commanded_w > 0 and silent(readings.grid_power, now):
         grid = None
     meter = meter.seen(grid, now.mono)
     if grid is not None and not meter.distrusted and not blind(meter, readings, settings):

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ..models import Decision, EndReason, Observation, Session
-from .accounting import SILENT_S, watts
+from ..models import Decision, EndReason, Observation, Reading, Readings, Session
+from .accounting import SILENT_S, silent, watts
 from .guard import (
     CUTOFF_BAND,
     DISARMED_AFTER_S,
@@ -34,8 +34,9 @@ def charged(
     starting, now = state.starting, observation.now.mono
     if starting is not None and starting.switched_at is None:
         return session, None
-    battery = watts(observation.readings.battery_power)
-    power = drawn(observation.readings, session.power_w if battery is None else -battery)
+    readings = _heard(observation)
+    battery = watts(readings.battery_power)
+    power = drawn(readings, session.power_w if battery is None else -battery)
     before, until = state.intake, now
     if before is None:
         return session, Intake(now, power)
@@ -45,6 +46,22 @@ def charged(
         until = now if state.lease is None else min(now, state.lease.expires_at)
     energy = flow * max(0.0, until - before.at) / JOULES_PER_KWH
     return replace(session, charged_kwh=session.charged_kwh + energy), Intake(now, power)
+
+
+def _heard(observation: Observation) -> Readings:
+    """Return the readings without the powers that have said nothing for too long."""
+    readings, now = observation.readings, observation.now
+
+    def heard(reading: Reading | None) -> Reading | None:
+        return None if silent(reading, now) else reading
+
+    return replace(
+        readings,
+        grid_power=heard(readings.grid_power),
+        battery_power=heard(readings.battery_power),
+        house_load=heard(readings.house_load),
+        pv_power=heard(readings.pv_power),
+    )
 
 
 def guard_charge(turn: Turn, observation: Observation, decision: Decision) -> None:

@@ -64,6 +64,19 @@ def test_what_is_taken_is_never_counted_too_low(absent: set[str], drawn_w: float
     assert _session(world).charged_kwh == pytest.approx(drawn_w / 6000, abs=0.012)
 
 
+@pytest.mark.parametrize("role", ["grid", "pv", "load"])
+def test_a_power_that_is_silent_counts_for_no_longer_than_ten_seconds(role: str) -> None:
+    """What it said last may be of before the charge (campaign 102008814)."""
+    absent = {"battery", "load"} if role == "grid" else {"grid"}
+    world = World(**LOW, absent=absent, pv_w=0.0 if role == "grid" else 5000.0, load_w=500.0)
+    world.run(5)
+    world.silent = {role}
+    world.pv_w, world.load_w = (5000.0, 5000.0) if role == "load" else (0.0, 500.0)
+    world.charging()
+    world.run(600)
+    assert _session(world).charged_kwh == pytest.approx(3.68 / 6, abs=0.02)
+
+
 def test_a_house_that_takes_more_than_the_sun_gives_leaves_nothing_over() -> None:
     world = World(**LOW, pv_w=400.0, load_w=1400.0).charging()
     world.run(600)
