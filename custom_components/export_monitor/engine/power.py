@@ -8,7 +8,7 @@ too little is made up for: it may break the site's limit, and the other costs no
 from dataclasses import replace
 from datetime import timedelta
 
-from ..models import Decision, EndReason, ErrorState, Instant, Observation, Session
+from ..models import Decision, EndReason, ErrorState, Instant, Observation, Reading, Session
 from .accounting import SILENT_S, watts
 from .pace import most_power, paced, stepped
 from .start import lease_minutes
@@ -112,6 +112,8 @@ def _adjust(
     session, modulation = turn.state.session, turn.state.modulation
     if session is None or _too_soon(turn, modulation):
         return
+    if seen is not None and _outdated(turn, observation.readings.grid_power):
+        return
     settings = observation.settings
     exact = _wanted(turn, observation, session, seen, target)
     wanted = max(settings.power_step_w, stepped(exact, settings))
@@ -133,6 +135,22 @@ def _too_soon(turn: Turn, modulation: Modulation) -> bool:
         return False
     answered = modulation.answered_at or modulation.asked_at
     return now - modulation.asked_at < URGENT_S or now - answered < SETTLED_S
+
+
+def _outdated(turn: Turn, reading: Reading | None) -> bool:
+    """Whether a reading may be from before the last command has shown.
+
+    Sensors report one by one: what the battery gave before it and what the grid sees after it add
+    up to nothing.
+    """
+    lease, modulation = turn.state.lease, turn.state.modulation
+    told = 0.0 if lease is None else lease.armed.mono
+    if modulation.asked_at is not None:
+        told = max(told, modulation.answered_at or modulation.asked_at)
+    if reading is None or reading.reported is None:
+        return True
+    age = (turn.now.utc - reading.reported).total_seconds()
+    return turn.now.mono - age < told + SETTLED_S
 
 
 def _usual(turn: Turn, *, forced: bool = False) -> bool:
@@ -173,7 +191,7 @@ def _given(turn: Turn, observation: Observation, session: Session) -> float:
     """Return the power (W) that the battery gives, as far as that is known."""
     least = told_at_least(turn, session)
     battery = watts(observation.readings.battery_power)
-    if battery is None:
+    if battery is None or _outdated(turn, observation.readings.battery_power):
         return least
     # The inverter is at its own limit, or the battery at its cutoff. And where the site's limit is
     # passed every watt counts: less than was asked for is not brought down by asking a little less.

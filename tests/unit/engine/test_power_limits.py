@@ -48,6 +48,29 @@ def test_a_power_that_has_to_fall_falls_although_a_raise_has_failed() -> None:
     assert world.phase is Phase.ACTIVE
 
 
+@pytest.mark.parametrize("late_s", [5, 8])
+def test_a_battery_that_reports_after_the_grid_is_not_throttled_at_its_start(late_s: int) -> None:
+    """What it gave before it was switched on and the export after it add up to nothing."""
+    world = World(PLENTY, load_w=500.0)
+    world.settle()
+    world.silent = {"battery"}
+    world.discharging().run(late_s)
+    world.silent = set()
+    world.run(60)
+    assert min(_powers(world), default=3500.0) >= 3000.0
+    assert world.export_w == pytest.approx(3000.0, abs=150.0)
+
+
+def test_export_from_before_a_command_raises_nothing() -> None:
+    world = World(replace(PLENTY, inverter_limit_w=6000.0), load_w=0.0)
+    world.forged["grid"] = 0.0
+    world.discharging()
+    world.silent = {"grid"}
+    for _ in range(8):  # for longer its silence says so itself
+        world.run(1)
+        assert _powers(world) == []
+
+
 def test_a_raise_that_may_have_arrived_is_no_ground_to_build_on() -> None:
     """Until it is answered the least that the battery can have been told is what counts."""
     world = World(PLENTY, load_w=500.0).discharging().run(60)
