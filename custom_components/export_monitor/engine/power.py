@@ -147,10 +147,11 @@ def _outdated(turn: Turn, reading: Reading | None) -> bool:
     told = 0.0 if lease is None else lease.armed.mono
     if modulation.asked_at is not None:
         told = max(told, modulation.answered_at or modulation.asked_at)
-    if reading is None or reading.reported is None:
-        return True
-    age = (turn.now.utc - reading.reported).total_seconds()
-    return turn.now.mono - age < told + SETTLED_S
+    return (
+        reading is None
+        or reading.reported is None
+        or turn.now.mono - (turn.now.utc - reading.reported).total_seconds() < told + SETTLED_S
+    )
 
 
 def _usual(turn: Turn, *, forced: bool = False) -> bool:
