@@ -269,6 +269,26 @@ SCHEDULES = {
         length=333,
     ),
     # 1: the inverter gave less than it was told; a lower command, still above it, changed little.
+    "a site's limit is passed right after a command": Schedule(
+        seed=101003576,
+        settings=Settings(
+            begin=datetime(2026, 6, 21, 21, tzinfo=ZONE),
+            soc=78.1588310667744,
+            capacity_kwh=14.0,
+            pv_w=1500.0,
+            contract_kwh=0.947,
+            margin_kwh=0.0,
+            target_w=5000.0,
+            site_limit_w=3680.0,
+            kettle_s=25,
+            absent=("load",),
+            service_s=3,
+            ramp_w_per_s=2500.0,
+        ),
+        start_at=91,
+        stop_at=398,
+        length=951,
+    ),
     "a grid sensor that fell silent before a charge": Schedule(
         seed=102008814,
         settings=Settings(

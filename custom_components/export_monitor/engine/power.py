@@ -112,13 +112,13 @@ def _adjust(
     session, modulation = turn.state.session, turn.state.modulation
     if session is None or _too_soon(turn, modulation):
         return
-    if seen is not None and _outdated(turn, observation.readings.grid_power):
+    urgent = modulation.over_site is not None
+    if seen is not None and not urgent and _outdated(turn, observation.readings.grid_power):
         return
     settings = observation.settings
     exact = _wanted(turn, observation, session, seen, target)
     wanted = max(settings.power_step_w, stepped(exact, settings))
     if wanted < session.power_w:
-        urgent = modulation.over_site is not None
         must = session.power_w > target if seen is None else seen > target + TOO_MUCH_W
         if urgent or (session.power_w - exact >= TOO_MUCH_W and _usual(turn, forced=must)):
             _write(turn, session, wanted, must=must or urgent)
@@ -141,7 +141,7 @@ def _outdated(turn: Turn, reading: Reading | None) -> bool:
     """Whether a reading may be from before the last command has shown.
 
     Sensors report one by one: what the battery gave before it and what the grid sees after it add
-    up to nothing.
+    up to nothing. Where the site's limit is passed nobody waits for that.
     """
     lease, modulation = turn.state.lease, turn.state.modulation
     told = 0.0 if lease is None else lease.armed.mono
@@ -192,11 +192,12 @@ def _given(turn: Turn, observation: Observation, session: Session) -> float:
     """Return the power (W) that the battery gives, as far as that is known."""
     least = told_at_least(turn, session)
     battery = watts(observation.readings.battery_power)
-    if battery is None or _outdated(turn, observation.readings.battery_power):
+    urgent = turn.state.modulation.over_site is not None
+    if battery is None or (not urgent and _outdated(turn, observation.readings.battery_power)):
         return least
     # The inverter is at its own limit, or the battery at its cutoff. And where the site's limit is
     # passed every watt counts: less than was asked for is not brought down by asking a little less.
-    if battery < CLIPPED_SHARE * least or turn.state.modulation.over_site is not None:
+    if battery < CLIPPED_SHARE * least or urgent:
         return max(0.0, min(battery, session.power_w))
     return max(least, min(battery, session.power_w))
 
