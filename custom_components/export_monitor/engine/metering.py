@@ -41,6 +41,9 @@ class CounterSum:
     cumulative: float = 0.0
     base: float = 0.0
     period_start: datetime | None = None
+    period_end: datetime | None = None
+    daily: bool = False
+    """`raw` is the sum of the counter's own day."""
     seen: bool = False
     """The counter has reported inside the present period."""
     partial_until: datetime | None = None
@@ -72,17 +75,46 @@ class CounterSum:
         A period entered before goes on where it was left, unless it would credit PV of a time
         that a wrong clock took for it.
         """
-        if period.start == self.period_start:
-            return self
-        later = self.period_start is not None and period.start > self.period_start
+        begun, ended = self.period_start, self.period_end
+        if period.start == begun:
+            return self if period.end == ended else replace(self, period_end=period.end)
+        later = begun is not None and period.start > begun
+        # A clock that is set goes from one day to another; only another time zone's overlaps.
+        if begun is not None and ended is not None and begun < period.end and period.start < ended:
+            return self._rezoned(period, credit=credit, later=later)
         known = period.start == self.other_start and not (credit and later)
         return replace(
             self,
             base=self.other_base if known else self.cumulative,
             period_start=period.start,
+            period_end=period.end,
             seen=False,
-            other_start=self.period_start,
+            other_start=begun,
             other_base=self.base,
+        )
+
+    def _rezoned(self, period: Period, *, credit: bool, later: bool) -> "CounterSum":
+        """Return the sum in the day of another time zone.
+
+        Export stays counted. A daily counter tells the rest; without one the hours by which the
+        new day begins earlier are unknown. PV of hours that are not in the new day is no credit.
+        """
+        seen = self.reported is not None and self.reported >= period.start
+        shown = self.raw if self.daily and seen else None
+        total, partial_until = self.total, self.partial_until
+        if credit:
+            total = min(total, shown or 0.0) if later else total
+        elif shown is not None and shown > total - STEP_TOLERANCE_KWH:
+            total = max(total, shown)
+        else:
+            partial_until = period.end
+        return replace(
+            self,
+            base=self.cumulative - total,
+            period_start=period.start,
+            period_end=period.end,
+            seen=seen,
+            partial_until=partial_until,
         )
 
     def observe(  # noqa: PLR0913 - all that is known of the report
@@ -107,6 +139,8 @@ class CounterSum:
         this = self.enter(period, credit=credit)
         if reported in (this.reported, this.suspect_at):
             return this
+        if this.daily is not daily:
+            this = replace(this, daily=daily)
         if this.raw is None or this.reported is None:
             return _first(this, raw, reported, period, daily=daily)
         before, last = this.raw, this.reported
