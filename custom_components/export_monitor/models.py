@@ -259,6 +259,10 @@ class Readings:
     modes_known: bool = True
     """Every one of those modes can be read: one that cannot may be on."""
     sun_up: bool = True
+    export_source: str | None = None
+    """Which entity the export counter is, whatever its name; None where nobody knows yet."""
+    pv_sources: tuple[str | None, ...] = ()
+    """The same of the PV counters, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

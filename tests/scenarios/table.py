@@ -28,6 +28,10 @@ class Table:
         """Return its device: all of them belong to one."""
         return None
 
+    def identity(self, entity_id: str) -> str | None:
+        """Return what it is known by: its name."""
+        return entity_id
+
     def now(self) -> datetime:
         """Return the wall clock's time (UTC)."""
         return self.now_utc

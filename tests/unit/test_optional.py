@@ -38,6 +38,9 @@ class Place:
     def device(self, entity_id: str) -> str | None:
         return None
 
+    def identity(self, entity_id: str) -> str | None:
+        return entity_id
+
     def now(self) -> datetime:
         return T0 + timedelta(seconds=self.seconds)
 

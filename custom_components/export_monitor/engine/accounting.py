@@ -75,6 +75,7 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     """Return the meter after this observation."""
     readings, settings, now = observation.readings, observation.settings, observation.now
     period = local_day(now.utc, settings.timezone)
+    meter = _of_source(meter, readings.export_source)
     grid = watts(readings.grid_power)
     if commanded_w > 0 and silent(readings.grid_power, now):
         grid = None
@@ -87,6 +88,8 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     clock = meter.clock.seen(now)
     if clock is not meter.clock:
         meter = replace(meter, clock=clock)
+    if meter.counter.raw is None and meter.counter.cumulative > 0:
+        meter = _kept(meter)
     reading = readings.export_counter
     if reading.value is None or reading.reported is None or not reading.usable:
         return meter
@@ -100,14 +103,30 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     return meter.rested(settings.meter_step_kwh)
 
 
+def _of_source(meter: ExportMeter, source: str | None) -> ExportMeter:
+    """Return the meter with the counter that it has now; another one is suspected of nothing."""
+    counter = meter.counter.of(source)
+    if counter is meter.counter:
+        return meter
+    if counter.raw is not None or meter.counter.raw is None:
+        return replace(meter, counter=counter)
+    meter = replace(meter, counter=counter, since_step=0.0, overdue_reports=0, overdue_since=None)
+    return _kept(meter)
+
+
+def _kept(meter: ExportMeter) -> ExportMeter:
+    """Return the meter with what has flowed as counted: a counter met anew does not show it."""
+    counter = replace(meter.counter, cumulative=meter.reading)
+    return replace(meter, counter=counter, ahead=0.0)
+
+
 def count_generation(
     sums: tuple[CounterSum, ...], observation: Observation, stepped: timedelta = NOT_STEPPED
 ) -> tuple[CounterSum, ...]:
     """Return the PV sums after this observation; `stepped`: how far the clock was set lately."""
     period = local_day(observation.now.utc, observation.settings.timezone)
     readings = observation.readings.pv_counters
-    if len(sums) != len(readings):  # sensors were added or removed
-        sums = tuple(sums[i] if i < len(sums) else CounterSum() for i in range(len(readings)))
+    sums = _of_sources(sums, observation.readings.pv_sources, len(readings))
     kinds = observation.settings.daily_pv_counters
     limit = observation.settings.pv_peak_w * PV_PEAK_MARGIN or DEFAULT_LIMIT_W
     now = observation.now
@@ -123,6 +142,24 @@ def count_generation(
         )
         for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
     )
+
+
+def _of_sources(
+    sums: tuple[CounterSum, ...], sources: tuple[str | None, ...], number: int
+) -> tuple[CounterSum, ...]:
+    """Return the sums of the sensors that there are now: added, removed, or in another order."""
+    named = {entry.source: entry for entry in sums if entry.source is not None}
+    found = []
+    for i in range(number):
+        source = sources[i] if i < len(sources) else None
+        entry = sums[i] if i < len(sums) else CounterSum()
+        if source is None:  # in its old place, unless that sensor is in another
+            entry = CounterSum() if entry.source is not None and entry.source in sources else entry
+        elif source != entry.source:
+            other = CounterSum(source=source) if entry.source else entry.of(source)
+            entry = named.get(source, other)
+        found.append(entry)
+    return tuple(found)
 
 
 def _said(entry: CounterSum, reported: datetime, now: Instant) -> datetime:

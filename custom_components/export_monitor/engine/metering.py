@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 
 from ..models import MeterMark
 from .clock import WallClock
-from .period import Period
+from .period import RESET_WINDOW, Period
 
 MAX_STEP_KWH = 10.0  # specification page 3: a larger step is a fault of the counter
 STEP_TOLERANCE_KWH = 0.1  # coarsest resolution among the known counters (AlphaESS PV)
 NEAR_ZERO_KWH = 0.5
-RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
 UNSEEN_MIDNIGHT = timedelta(hours=1)  # far beyond the gaps between reports
 HOLD_REPORTS = 3
 TICK = timedelta(seconds=60)
@@ -54,6 +53,8 @@ class CounterSum:
     other_start: datetime | None = None
     """The period that was left last: a clock set back over midnight returns to it."""
     other_base: float = 0.0
+    source: str | None = None
+    """Which counter it is; None where nobody has said so yet."""
 
     @property
     def total(self) -> float:
@@ -69,6 +70,19 @@ class CounterSum:
         """Whether the period's beginning was not seen, so that the total may be too small."""
         return self.partial_until is not None and now < self.partial_until
 
+    def of(self, source: str | None) -> "CounterSum":
+        """Return the sum for a counter: another than before is met anew.
+
+        What was accepted of the day stays, for a counter that began only now.
+        """
+        if source is None or source == self.source:
+            return self
+        if self.source is None:
+            return replace(self, source=source)
+        return replace(
+            self, source=source, raw=None, reported=None, seen=False, suspect=None, suspect_at=None
+        )
+
     def enter(self, period: Period, *, credit: bool = False) -> "CounterSum":
         """Return the sum in the given period: a new one starts from zero.
 
@@ -80,7 +94,7 @@ class CounterSum:
             return self if period.end == ended else replace(self, period_end=period.end)
         later = begun is not None and period.start > begun
         # A clock that is set goes from one day to another; only another time zone's overlaps.
-        if begun is not None and ended is not None and begun < period.end and period.start < ended:
+        if begun is not None and ended is not None and period.overlaps(Period(begun, ended)):
             return self._rezoned(period, credit=credit, later=later)
         known = period.start == self.other_start and not (credit and later)
         return replace(
@@ -149,9 +163,9 @@ class CounterSum:
             this = replace(this, reported=last)
         feasible = max((reported - last).total_seconds() * limit_w / JOULES_PER_KWH, fill_kwh)
         dark = last < period.start and reported - last > UNSEEN_MIDNIGHT
-        if dark and daily and not credit and raw >= before and not _near_start(reported, period):
+        if dark and daily and not credit and raw >= before and not period.ends_near(reported):
             this = replace(this, raw=0.0)  # its reset was not seen
-        resets = _near_start(reported, period) or _near_start(reported - stepped, period)
+        resets = period.ends_near(reported) or period.ends_near(reported - stepped)
         after = _judged(this, raw, reported, period, feasible, fill_kwh, resets=resets)
         if dark and not daily:  # how much of the step is yesterday's is unknown
             if credit:
@@ -183,7 +197,7 @@ def _first(
 ) -> CounterSum:
     # Near midnight a daily counter may still show yesterday's sum: count from here.
     fresh_period = reported - period.start <= RESET_WINDOW
-    counted = raw if daily and not fresh_period else 0.0
+    counted = max(0.0, raw - this.total) if daily and not fresh_period else 0.0
     partial = None if daily or fresh_period else period.end
     return replace(_accept(this, raw, reported, period, counted), partial_until=partial)
 
@@ -227,12 +241,6 @@ def _suspect(
         return _accept(this, raw, reported, period, energy)
     count = this.suspect_reports + 1 if holds else 1
     return replace(this, suspect=raw, suspect_reports=count, suspect_at=reported)
-
-
-def _near_start(reported: datetime, period: Period) -> bool:
-    return (
-        abs(reported - period.start) <= RESET_WINDOW or abs(period.end - reported) <= RESET_WINDOW
-    )
 
 
 @dataclass(frozen=True, slots=True)

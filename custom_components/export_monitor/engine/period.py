@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
+RESET_WINDOW = timedelta(minutes=15)  # counters were seen to reset up to 5 min off midnight
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -11,6 +13,14 @@ class Period:
 
     start: datetime
     end: datetime
+
+    def overlaps(self, other: "Period") -> bool:
+        """Whether both have some time in common."""
+        return self.start < other.end and other.start < self.end
+
+    def ends_near(self, moment: datetime) -> bool:
+        """Whether a counter of the day may be reset at the moment, at either end of the period."""
+        return min(abs(moment - self.start), abs(self.end - moment)) <= RESET_WINDOW
 
 
 def local_day(moment: datetime, zone: tzinfo) -> Period:

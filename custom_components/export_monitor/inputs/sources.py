@@ -130,6 +130,8 @@ class Sources:
             conflicts=tuple(each for each, on in modes if on),
             modes_known=all(on is not None for _, on in modes),
             sun_up=sun_up,
+            export_source=self._identity(wiring.export),
+            pv_sources=tuple(self._identity(each) for each in wiring.pv_energy),
         )
 
     def judge_steps(self, before: State, after: State) -> None:
@@ -209,6 +211,9 @@ class Sources:
         if state is None or state.state not in (STATE_ON, STATE_OFF):
             return SwitchReading(None)
         return SwitchReading(state.state == STATE_ON, state.last_reported)
+
+    def _identity(self, source: Source | None) -> str | None:
+        return None if source is None else self._states.identity(source.entity_id)
 
     def _read(self, source: Source | None, now: datetime) -> Reading | None:
         return None if source is None else self._measure(source, now)

@@ -17,6 +17,9 @@ class EntityStates(Protocol):
     def device(self, entity_id: str) -> str | None:
         """Return an entity's device; what a YAML package makes has none, and belongs together."""
 
+    def identity(self, entity_id: str) -> str | None:
+        """Return what stays the same when an entity is renamed; None while there is none."""
+
     def now(self) -> datetime:
         """Return the present in UTC, on the clock that stamps the reports."""
 
@@ -34,3 +37,10 @@ class HassStates:
         """Return an entity's device from the registry."""
         entry = er.async_get(self._hass).async_get(entity_id)
         return None if entry is None else entry.device_id
+
+    def identity(self, entity_id: str) -> str | None:
+        """Return the registry's own id; what is not registered can be told by its name alone."""
+        entry = er.async_get(self._hass).async_get(entity_id)
+        if entry is not None:
+            return entry.id
+        return None if self.get(entity_id) is None else entity_id
