@@ -166,7 +166,8 @@ class CounterSum:
         if dark and daily and not credit and raw >= before and not period.ends_near(reported):
             this = replace(this, raw=0.0)  # its reset was not seen
         resets = period.ends_near(reported) or period.ends_near(reported - stepped)
-        after = _judged(this, raw, reported, period, feasible, fill_kwh, resets=resets)
+        anew = _anew(this.raw or 0.0, credit=credit, crossed=last < period.start)
+        after = _judged(this, raw, reported, period, feasible, fill_kwh, anew, resets=resets)
         if dark and not daily:  # how much of the step is yesterday's is unknown
             if credit:
                 return replace(after, cumulative=this.cumulative)
@@ -181,6 +182,7 @@ def _judged(  # noqa: PLR0913 - all that is known of the report
     period: Period,
     feasible: float,
     fill_kwh: float,
+    anew: float,
     *,
     resets: bool,
 ) -> CounterSum:
@@ -189,7 +191,17 @@ def _judged(  # noqa: PLR0913 - all that is known of the report
         return _accept(this, raw, reported, period, step)
     if step < 0 and raw <= NEAR_ZERO_KWH and resets:
         return _accept(this, raw, reported, period, max(raw, fill_kwh))
-    return _suspect(this, raw, reported, period, feasible, fill_kwh)
+    return _suspect(this, raw, reported, period, feasible, fill_kwh, anew)
+
+
+def _anew(before: float, *, credit: bool, crossed: bool) -> float:
+    """Return the largest value (kWh) that tells of a new beginning, in a counter that fell.
+
+    Above it the counter was corrected, or is another: no energy. Over midnight a fall is expected.
+    """
+    if crossed:
+        return before / 2 if credit else before
+    return min(before / 2, NEAR_ZERO_KWH) if credit else before / 2
 
 
 def _first(
@@ -217,13 +229,14 @@ def _accept(
     )
 
 
-def _suspect(
+def _suspect(  # noqa: PLR0913 - all that is known of the report
     this: CounterSum,
     raw: float,
     reported: datetime,
     period: Period,
     feasible: float,
     fill_kwh: float,
+    anew: float,
 ) -> CounterSum:
     """Hold an implausible value back until it has held for three reports.
 
@@ -235,9 +248,10 @@ def _suspect(
         return this
     holds = this.suspect is not None and 0 <= raw - this.suspect <= feasible + STEP_TOLERANCE_KWH
     if holds and this.suspect_reports + 1 >= HOLD_REPORTS:
-        before = this.raw if this.raw is not None and raw >= this.raw else 0.0
-        step = raw - before
-        energy = step if step <= feasible + STEP_TOLERANCE_KWH else fill_kwh
+        before = this.raw or 0.0
+        step = raw if raw < before else raw - before
+        told = raw >= before or raw <= anew
+        energy = step if told and step <= feasible + STEP_TOLERANCE_KWH else fill_kwh
         return _accept(this, raw, reported, period, energy)
     count = this.suspect_reports + 1 if holds else 1
     return replace(this, suspect=raw, suspect_reports=count, suspect_at=reported)

@@ -77,6 +77,60 @@ def test_what_cannot_have_flowed_is_replaced_by_other_evidence() -> None:
     assert counter.total == pytest.approx(8.3)
 
 
+def _fallen(before: float, raw: float, *, credit: bool = False, midnight: bool = False) -> float:
+    """Return what a counter of the day adds that fell after an hour's rest, and holds."""
+    at = MIDNIGHT - 5 * HOUR if not midnight else MIDNIGHT + HOUR - timedelta(minutes=5)
+    last = at - HOUR + timedelta(minutes=2)
+    counter = replace(_met(before), reported=last).enter(
+        local_day(at, NOON.tzinfo),  # type: ignore[arg-type]
+        credit=credit,
+    )
+    held = counter
+    for i in range(3):
+        then = at + timedelta(minutes=i)
+        held = held.observe(
+            raw,
+            then,
+            local_day(then, NOON.tzinfo),  # type: ignore[arg-type]
+            daily=True,
+            credit=credit,
+            fill_kwh=0.0 if credit else 0.01,
+        )
+    assert held.trusted
+    assert held.raw == raw
+    return held.cumulative - counter.cumulative
+
+
+@pytest.mark.parametrize(
+    ("before", "raw", "export", "pv"),
+    [
+        (8.0, 7.9, 0.01, 0.0),  # corrected
+        (3.0, 2.99, 0.01, 0.0),
+        (8.0, 4.01, 0.01, 0.0),
+        (8.0, 4.0, 4.0, 0.0),  # begun anew, and what it shows may have flowed
+        (8.0, 0.51, 0.51, 0.0),
+        (8.0, 0.5, 0.5, 0.5),
+        (0.6, 0.4, 0.01, 0.0),
+    ],
+)
+def test_a_counter_that_is_corrected_downwards_adds_nothing_a_second_time(
+    before: float, raw: float, export: float, pv: float
+) -> None:
+    assert _fallen(before, raw) == pytest.approx(export)
+    assert _fallen(before, raw, credit=True) == pytest.approx(pv)
+
+
+@pytest.mark.parametrize(
+    ("before", "raw", "export", "pv"),
+    [(8.0, 7.9, 7.9, 0.0), (8.0, 4.0, 4.0, 4.0), (8.0, 4.01, 4.01, 0.0), (8.0, 0.1, 0.1, 0.1)],
+)
+def test_over_midnight_a_fall_is_a_reset_and_counts_what_it_shows(
+    before: float, raw: float, export: float, pv: float
+) -> None:
+    assert _fallen(before, raw, midnight=True) == pytest.approx(export)
+    assert _fallen(before, raw, credit=True, midnight=True) == pytest.approx(pv)
+
+
 def test_an_accepted_report_clears_every_doubt() -> None:
     counter = _met().observe(30.0, NOON + HOUR, TODAY, daily=True)
     counter = counter.observe(5.5, NOON + 2 * HOUR, TODAY, daily=True)
