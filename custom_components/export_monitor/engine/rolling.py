@@ -7,7 +7,7 @@ makes no allowance unless it is known to be of the 24 hours.
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from math import ceil, floor
 
@@ -17,6 +17,9 @@ from .period import Period
 
 DAY = timedelta(hours=24)
 MINUTE = 60
+SET_BACK = 60
+"""Minutes by which a clock may be set back and still be right."""
+DAY_MINUTES = 1440
 WH = 1000.0
 ROUNDING = 1e-6
 ROLLING_BASES = frozenset({Basis.GENERATED, Basis.FIXED})
@@ -82,28 +85,63 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """The trails of export and of PV, which begin at the same time."""
+    """The trails of export and of PV: PV of hours whose export is unknown is no credit."""
 
     export: Trail = Trail()
     generated: Trail = Trail()
+    anew: Trail = Trail()
+    """What the trail of export begins with if the clock is right that is far behind it."""
+    whole_from: int = 0
+    """The minute since when export is known without a gap, if after the trail's first."""
 
     def covers(self, settings: Settings, now: datetime) -> bool:
         """Whether enough of the 24 hours was seen: PV of the same hours makes up for export."""
-        seen = self.export.at_most(now - DAY) is not None
+        begun = now - DAY
+        seen = self.export.at_most(begun) is not None and self.whole_from <= _minutes(begun)
         return bool(self.export.minutes) and (seen or settings.basis is Basis.GENERATED)
 
-    def packed(self) -> tuple[str, str]:
-        """Return both trails as text."""
-        return self.export.packed(), self.generated.packed()
+    def exported(self, reported: datetime, kwh: float) -> "Rolling":
+        """Return the trails after a report of where export stands (kWh).
+
+        A clock far behind the trail is one that nobody has set yet after a start: export of a time
+        to come is none to forget. After a day by that clock it is the trail that was wrong.
+        """
+        minute, wh = ceil(_minutes(reported)), floor(kwh * WH + ROUNDING)
+        if not self.export.minutes or minute >= self.export.minutes[-1] - SET_BACK:
+            export = self.export.extended(minute, wh, _oldest(reported))
+            same = export is self.export and not self.anew.minutes
+            return self if same else replace(self, export=export, anew=Trail())
+        first = self.anew.minutes[0] if self.anew.minutes else minute
+        if minute - first >= DAY_MINUTES:
+            export = self.anew.extended(minute, wh, _oldest(reported))
+            return Rolling(export, whole_from=first)
+        if self.anew.minutes and first <= minute:
+            return self
+        return replace(self, anew=Trail((minute,), (wh,)))
+
+    def made(self, reported: datetime, kwh: float) -> "Rolling":
+        """Return the trails after all PV counters have reported; their sum (kWh) never falls."""
+        wh = ceil(kwh * WH - ROUNDING)
+        trail = self.generated
+        if trail.wh and wh < trail.wh[-1]:  # of other sensors
+            trail = Trail()
+        trail = trail.extended(floor(_minutes(reported)), wh, _oldest(reported))
+        return self if trail is self.generated else replace(self, generated=trail)
+
+    def packed(self) -> tuple[str, ...]:
+        """Return all of it as text."""
+        trails = (self.export, self.generated, self.anew)
+        return (*(trail.packed() for trail in trails), str(self.whole_from))
 
     @classmethod
     def unpacked(cls, texts: tuple[str, ...]) -> "Rolling | None":
         """Return what was packed; None where there was nothing, or nothing that makes sense."""
         try:
-            export, generated = (Trail.unpacked(text) for text in texts)
+            *trails, whole_from = texts if len(texts) == len(fields(cls)) else (*texts, "", "0")
+            export, generated, anew = (Trail.unpacked(text) for text in trails)
+            return cls(export, generated, anew, int(whole_from))
         except ValueError:  # it is learnt again; the rest of a record matters more
             return None
-        return cls(export, generated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,30 +175,25 @@ def followed(
     """Return the trails after an observation; `before` is the export counter's sum at the last.
 
     `period` is the local day: a daily counter that nobody saw over midnight has lost part of the
-    time before, and the trails begin anew.
+    time before, and another counter knows nothing of it. What is known of export stays, and PV of
+    that time makes no allowance.
     """
     if not rolls(settings):
         return None
-    begun = rolling is not None and rolling.export.minutes
-    if not begun and not counter.trusted:  # PV alone would be credited before export is counted
-        return Rolling()
-    if (
-        rolling is None
-        or not begun
-        or _lost(before, counter, period, daily=settings.daily_export_counter)
-    ):
+    if rolling is None or not rolling.export.minutes:
+        if not counter.trusted:  # PV alone would be credited before export is counted
+            return Rolling()
         rolling = _begun(counter, generation, period)
-    export, generated = rolling.export, rolling.generated
+    elif _lost(before, counter, period, daily=settings.daily_export_counter):
+        known = _begun(counter, generation, period)
+        whole_from = max(rolling.whole_from, known.whole_from)
+        rolling = replace(rolling, generated=known.generated, whole_from=whole_from)
     if counter.trusted and counter.reported is not None:
-        stood = floor(counter.cumulative * WH + ROUNDING)
-        export = export.extended(ceil(_minutes(counter.reported)), stood, _oldest(counter.reported))
+        rolling = rolling.exported(counter.reported, counter.cumulative)
     known_at = _all_reported(generation)
-    if known_at is not None:
-        stood = ceil(sum(entry.cumulative for entry in generation) * WH - ROUNDING)
-        generated = generated.extended(floor(_minutes(known_at)), stood, _oldest(known_at))
-    if export is rolling.export and generated is rolling.generated:
+    if known_at is None or rolling.anew.minutes:
         return rolling
-    return Rolling(export, generated)
+    return rolling.made(known_at, sum(entry.cumulative for entry in generation))
 
 
 def _minutes(moment: datetime) -> float:
@@ -181,30 +214,33 @@ def _all_reported(generation: tuple[CounterSum, ...]) -> datetime | None:
 
 def _lost(before: CounterSum, counter: CounterSum, period: Period, *, daily: bool) -> bool:
     last, reported = before.reported, counter.reported
-    return (
-        daily
-        and last is not None
-        and reported is not None
-        and last < period.start
-        and reported - last > UNSEEN_MIDNIGHT
-    )
+    if reported is None:
+        return False
+    if last is None or before.source not in (None, counter.source):
+        return True  # it is another counter
+    return daily and last < period.start <= reported and reported - last > UNSEEN_MIDNIGHT
 
 
 def _begun(counter: CounterSum, generation: tuple[CounterSum, ...], period: Period) -> Rolling:
-    """Begin the trails at the local day's start where all counters know it, else with the first."""
-    entries = (counter, *generation)
+    """Begin the trails at the local day's start, as far as the counters know it.
+
+    PV is credited from there only where all of it and all export of the day were seen.
+    """
+    reported = counter.reported
+    if reported is None or reported < period.start or counter.period_start != period.start:
+        return Rolling()
+    minute = floor(_minutes(period.start))
+    export = Trail((minute,), (floor(counter.base * WH + ROUNDING),))
+    if counter.partial(period.start):
+        return Rolling(export, whole_from=ceil(_minutes(reported)))
     whole = all(
         entry.period_start == period.start and entry.seen and not entry.partial(period.start)
-        for entry in entries
+        for entry in generation
     )
     if not whole:
-        return Rolling()
-    minute = floor(period.start.timestamp() / MINUTE)
+        return Rolling(export, whole_from=minute)
     pv = sum(entry.base for entry in generation)
-    return Rolling(
-        Trail((minute,), (floor(counter.base * WH + ROUNDING),)),
-        Trail((minute,), (ceil(pv * WH - ROUNDING),)),
-    )
+    return Rolling(export, Trail((minute,), (ceil(pv * WH - ROUNDING),)), whole_from=minute)
 
 
 def totals(
@@ -219,16 +255,17 @@ def totals(
     if rolling is None:
         return Totals(counter.total, meter.counted, made, counter.total, made)
     begun = now - DAY
-    exported, whole = _since(counter.cumulative, rolling.export, begun)
+    exported, export_whole = _since(counter.cumulative, rolling.export, begun)
     pv = sum(entry.cumulative for entry in generation)
+    at_most, pv_whole = _since(pv, rolling.generated, begun)
     # A meter that ticks once a minute is behind by up to one: a later beginning credits less.
     return Totals(
         exported=exported,
         counted=exported + meter.ahead,
         generated=_credit(pv, rolling.generated, begun + TICK),
         exported_at_least=_credit(counter.cumulative, rolling.export, begun + TICK),
-        generated_at_most=_since(pv, rolling.generated, begun)[0],
-        whole=whole,
+        generated_at_most=at_most,
+        whole=export_whole and pv_whole,
     )
 
 
