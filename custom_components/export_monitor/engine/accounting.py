@@ -33,6 +33,7 @@ UNLIMITED_KWH = 1e6
 SILENT_S = 10.0  # gaps of up to 4.3 s were measured between polls of the grid power
 NOT_STEPPED = timedelta()
 REPEATS = timedelta(seconds=60)  # a meter's tick
+NIGHT_ENDS = timedelta(hours=12)  # while the sun is down: an inverter wakes with it
 PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
 
@@ -130,6 +131,7 @@ def count_generation(
     kinds = observation.settings.daily_pv_counters
     limit = observation.settings.pv_peak_w * PV_PEAK_MARGIN or DEFAULT_LIMIT_W
     now = observation.now
+    asleep = not observation.readings.sun_up and now.utc - period.start < NIGHT_ENDS
     return tuple(
         _count(
             entry,
@@ -139,6 +141,7 @@ def count_generation(
             limit,
             daily=kinds[i] if i < len(kinds) else True,
             stepped=stepped,
+            asleep=asleep,
         )
         for i, (entry, reading) in enumerate(zip(sums, readings, strict=True))
     )
@@ -184,6 +187,7 @@ def _count(  # noqa: PLR0913 - all that is known of the report
     *,
     daily: bool,
     stepped: timedelta,
+    asleep: bool,
 ) -> CounterSum:
     if reading.value is None or reading.reported is None or not reading.usable:
         return entry.enter(period, credit=True)
@@ -196,6 +200,7 @@ def _count(  # noqa: PLR0913 - all that is known of the report
         limit_w=limit_w,
         credit=True,
         stepped=stepped,
+        asleep=asleep,
     )
 
 

@@ -142,6 +142,7 @@ class CounterSum:
         fill_kwh: float = 0.0,
         credit: bool = False,
         stepped: timedelta = timedelta(),
+        asleep: bool = False,
     ) -> "CounterSum":
         """Accept one report of the counter.
 
@@ -149,6 +150,7 @@ class CounterSum:
         last report by other evidence, for the part that a reset hides. `credit`: the sum makes
         allowance (PV) and must not be too large; else it uses it up and must not be too small.
         `stepped`: how far our clock was set lately; the counter may keep to the time before.
+        `asleep`: a counter of the day may not have begun its new one yet.
         """
         this = self.enter(period, credit=credit)
         if reported in (this.reported, this.suspect_at):
@@ -156,7 +158,7 @@ class CounterSum:
         if this.daily is not daily:
             this = replace(this, daily=daily)
         if this.raw is None or this.reported is None:
-            return _first(this, raw, reported, period, daily=daily)
+            return _first(this, raw, reported, period, daily=daily and not asleep)
         before, last = this.raw, this.reported
         if reported < last:  # a clock set back says nothing of the time that passed
             last = reported - TICK

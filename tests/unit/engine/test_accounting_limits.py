@@ -137,6 +137,22 @@ def test_a_pv_counter_that_comes_back_after_midnight_enters_the_new_day() -> Non
     assert not entry.seen
 
 
+@pytest.mark.parametrize(
+    ("hour", "sun_up", "credited"),
+    [(3, False, 0.0), (3, True, 8.0), (11, False, 0.0), (12, False, 8.0), (22, False, 8.0)],
+)
+def test_a_pv_counter_first_met_before_sunrise_may_show_yesterday(
+    hour: int, credited: float, *, sun_up: bool
+) -> None:
+    at = (hour - 12) * HOUR_S
+    look = _pv(at, 8.0)
+    seen = replace(look, readings=replace(look.readings, sun_up=sun_up))
+    (entry,) = count_generation((), seen)
+    assert entry.total == credited
+    (entry,) = count_generation((entry,), _pv(at + 60, 8.1))
+    assert entry.total == pytest.approx(credited + 0.1)
+
+
 def test_a_clock_put_right_again_credits_no_pv_of_the_wrong_day() -> None:
     sums = count_generation((), _pv(0, 8.0))
     wrong = count_generation(sums, _pv(12 * HOUR_S + 60, None))
