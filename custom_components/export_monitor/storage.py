@@ -16,7 +16,8 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .counts import Counts
-from .engine.metering import CounterSum, ExportMeter
+from .engine.counter import CounterSum
+from .engine.metering import ExportMeter
 from .engine.rolling import Rolling
 from .engine.state import Lease, Phase, State, Stopping
 from .models import ErrorState, PastError, Session

@@ -14,6 +14,7 @@ from ..models import (
     Readings,
     Settings,
 )
+from .counter import DEFAULT_LIMIT_W, STEP_TOLERANCE_KWH, CounterSum
 from .headroom import (
     NaturalExport,
     contract,
@@ -23,7 +24,7 @@ from .headroom import (
     natural_course,
     natural_export,
 )
-from .metering import DEFAULT_LIMIT_W, STEP_TOLERANCE_KWH, CounterSum, ExportMeter, Flow
+from .metering import ExportMeter, Flow
 from .modes import charge_blocker, other_mode_on, other_modes_known
 from .period import Period, local_day
 from .rolling import DAY, Rolling, exported_from, rolls, totals

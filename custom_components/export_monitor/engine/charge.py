@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ..models import Decision, EndReason, Observation, Reading, Readings, Session
 from .accounting import SILENT_S, silent, watts
+from .counter import JOULES_PER_KWH
 from .guard import (
     CUTOFF_BAND,
     DISARMED_AFTER_S,
@@ -15,7 +16,6 @@ from .guard import (
     time_is_up,
     watch,
 )
-from .metering import JOULES_PER_KWH
 from .state import Intake, State
 from .stop import QUIET_MARGIN_W, begin_stop, drawn
 from .turn import Turn

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from ..models import Decision, EndReason, ErrorState, Kind, Observation, Origin, Session
 from .accounting import blind, exceeded, watts, worst_flow
+from .counter import JOULES_PER_KWH
 from .headroom import duration_minutes
-from .metering import JOULES_PER_KWH
 from .modes import switch_of
 from .power import moderate, told_at_least
 from .start import lease_minutes, write_error

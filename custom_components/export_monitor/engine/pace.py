@@ -4,7 +4,7 @@ from math import floor
 
 from ..models import Observation, Session, Settings
 from .accounting import watts
-from .metering import JOULES_PER_KWH
+from .counter import JOULES_PER_KWH
 
 LEAST_W = 300.0  # a battery that gives less loses much of it; the planner's smallest power
 ON_TIME_S = 30.0  # done a little early: a window's end is no place for the last Wh

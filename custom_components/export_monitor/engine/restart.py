@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from ..models import EndReason, ErrorState, Instant, Kind, Origin, Session
-from .metering import JOULES_PER_KWH, ExportMeter
+from .counter import JOULES_PER_KWH
+from .metering import ExportMeter
 from .start import WRITE_ERRORS, ends_at
 from .state import Lease, Modulation, Phase, State, Stopping, Watch
 from .stop import COOLDOWN_S, STOP_ERRORS

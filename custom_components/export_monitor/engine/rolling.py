@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from math import ceil, floor
 
 from ..models import Basis, PeriodKind, Settings
-from .metering import TICK, UNSEEN_MIDNIGHT, CounterSum, ExportMeter
+from .counter import TICK, UNSEEN_MIDNIGHT, CounterSum
+from .metering import ExportMeter
 from .period import Period
 
 DAY = timedelta(hours=24)

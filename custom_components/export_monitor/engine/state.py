@@ -15,7 +15,8 @@ from ..models import (
     Origin,
     Session,
 )
-from .metering import CounterSum, ExportMeter
+from .counter import CounterSum
+from .metering import ExportMeter
 from .rolling import Rolling
 
 

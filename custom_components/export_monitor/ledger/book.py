@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
-from ..engine.metering import CounterSum, ExportMeter
+from ..engine.counter import CounterSum
+from ..engine.metering import ExportMeter
 from ..engine.period import Period
 from ..models import Decision, Session, Settings
 from .days import HOUR_S, Day

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ..engine.metering import STEP_TOLERANCE_KWH
+from ..engine.counter import STEP_TOLERANCE_KWH
 from ..engine.period import Period, local_day
 from ..models import Basis, Kind, Session
 from .amounts import charged, exported, generated

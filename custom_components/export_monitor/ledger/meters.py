@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from ..engine.metering import DEFAULT_LIMIT_W, JOULES_PER_KWH, CounterSum
+from ..engine.counter import DEFAULT_LIMIT_W, JOULES_PER_KWH, CounterSum
 from ..engine.period import Period, local_day
 
 TICK = timedelta(seconds=60)

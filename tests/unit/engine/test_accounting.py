@@ -14,7 +14,8 @@ from custom_components.export_monitor.engine.accounting import (
     site_limit,
     worst_flow,
 )
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter
 from custom_components.export_monitor.models import (
     Basis,
     Blocker,

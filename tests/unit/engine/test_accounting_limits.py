@@ -12,8 +12,9 @@ from custom_components.export_monitor.engine.accounting import (
     exceeded,
     floor_soc,
 )
+from custom_components.export_monitor.engine.counter import CounterSum
 from custom_components.export_monitor.engine.headroom import natural_export
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter, Flow
+from custom_components.export_monitor.engine.metering import ExportMeter, Flow
 from custom_components.export_monitor.engine.period import local_day
 from custom_components.export_monitor.models import (
     Basis,

@@ -7,7 +7,8 @@ import pytest
 
 from custom_components.export_monitor.engine.accounting import count_export, count_generation
 from custom_components.export_monitor.engine.clock import STEP_COUNTS_S, WallClock
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter
 from custom_components.export_monitor.engine.period import local_day
 from custom_components.export_monitor.models import Instant, Observation
 from tests.unit.engine.world import NOON, SETTINGS, observation, reading, readings

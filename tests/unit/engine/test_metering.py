@@ -7,7 +7,8 @@ import random
 from hypothesis import given, settings as run, strategies as st
 import pytest
 
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter, Flow
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter, Flow
 from custom_components.export_monitor.engine.period import Period, local_day
 from tests.unit.engine.world import NOON
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter, Flow
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter, Flow
 from custom_components.export_monitor.engine.period import local_day
 from tests.unit.engine.world import NOON
 

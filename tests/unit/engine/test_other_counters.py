@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from custom_components.export_monitor.engine.accounting import count_export, count_generation
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter
 from custom_components.export_monitor.engine.period import local_day
 from custom_components.export_monitor.engine.session import step
 from custom_components.export_monitor.engine.state import Observed, Phase

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.export_monitor.engine.metering import CounterSum
+from custom_components.export_monitor.engine.counter import CounterSum
 from custom_components.export_monitor.engine.period import Period, local_day
 from custom_components.export_monitor.engine.state import Phase
 from custom_components.export_monitor.models import Blocker

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter, Flow
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter, Flow
 from custom_components.export_monitor.engine.period import local_day
 from custom_components.export_monitor.ledger import Book, Look, take
 from custom_components.export_monitor.models import (

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.export_monitor.engine.metering import CounterSum, ExportMeter
+from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter
 from custom_components.export_monitor.ledger import (
     Book,
     Cause,
