@@ -83,8 +83,14 @@ class Alerts:
         language = self._hass.config.language
         self._texts = await async_get_translations(self._hass, language, "issues", [DOMAIN])
 
-    def announce(self, error: ErrorState, entity_id: str | None, detail: str) -> None:
-        """Show the notification of an error; some go to phones, and to the repair issues too."""
+    def announce(
+        self, error: ErrorState, entity_id: str | None, detail: str, *, again: bool = False
+    ) -> None:
+        """Show the notification of an error; some go to phones, and to the repair issues too.
+
+        After a reload or a restart it is shown `again`; phones are told once more only of what is
+        critical, as nobody knows whether the first message has reached them.
+        """
         notice = NOTICES.get(error)
         if notice is None:
             return
@@ -97,7 +103,7 @@ class Alerts:
         }
         message = self._message(notice.name, notice.name, facts)
         self._show(message)
-        if notice.all_clear is not None:
+        if notice.all_clear is not None and (notice.critical or not again):
             self._channels.alarm(message)
         if notice.critical:
             ir.async_create_issue(
@@ -110,13 +116,13 @@ class Alerts:
                 translation_placeholders=facts,
             )
 
-    def withdraw(self, error: ErrorState) -> None:
+    def withdraw(self, error: ErrorState, *, all_clear: bool = True) -> None:
         """Take back whatever announced an error, and tell those who were alarmed."""
         notice = NOTICES.get(error)
         if notice is None:
             return
         self._take_back(notice)
-        if notice.all_clear is not None:
+        if notice.all_clear is not None and all_clear:
             self._channels.all_clear(self._message(notice.all_clear, notice.name, {}))
 
     def hush(self) -> None:

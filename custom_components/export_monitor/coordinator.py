@@ -322,7 +322,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             if unproven and entry.state in (ErrorState.STOP_FAILED, ErrorState.CHARGE_STOP_FAILED):
                 continue
             if error in (None, entry.state):
-                self.control.withdraw(entry.state)
+                self.control.withdraw(entry.state, acknowledged=True)
         self.publish()
 
     def get_system_health(self) -> SystemHealth:
