@@ -56,7 +56,7 @@ class RateSource:
         if states != self._read_from:
             self._read_from, self._known = states, self._parse(_present(states))
         known = self._known
-        if known is None or (known.slots and not _has_slots_left(known, now, now)):
+        if known is None or (known.slots and not _has_slots_left(known, 0, now)):
             return None  # what has ended is as good as gone
         return known
 
@@ -69,5 +69,5 @@ def _present(states: tuple[State | None, ...]) -> list[State]:
     ]
 
 
-def _has_slots_left(rates: Rates, _lost: datetime, now: datetime) -> bool:
+def _has_slots_left(rates: Rates, _lost_s: float, now: datetime) -> bool:
     return any(slot.end > now for slot in rates.slots)
