@@ -370,7 +370,7 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = self.lookout.culprit(error, self.state.kind)
+        entity_id, problem = self.lookout.culprit(error, self.state)
         detail = detail or problem
         self.state = replace(self.state, faults=self.state.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)

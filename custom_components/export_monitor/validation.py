@@ -45,6 +45,7 @@ class Problem(StrEnum):
     UNIT = "unit"
     STALE = "stale"
     FROZEN = "frozen"
+    HELD_BACK = "held_back"
     AWAITING_REPORT = "awaiting_report"
 
 

@@ -301,7 +301,10 @@ class Machine:
             self.staleness.mark_update()
             if was_stale:
                 self._observe()
-        elif self.sources.faulty(self.readings) is not None and not self._awaits_reports():
+        elif (
+            self.sources.faulty(self.readings, self.settings) is not None
+            and not self._awaits_reports()
+        ):
             self.update_circuit.record_failure()
 
     def _awaits_reports(self) -> bool:
