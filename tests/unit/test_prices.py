@@ -194,6 +194,20 @@ def test_an_entity_that_is_away_tells_nothing(state: str) -> None:
     assert place.read() is None
 
 
+def test_a_price_that_is_no_finite_number_is_logged_once_and_counted_for_its_entity(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    place = Place(ENTITIES)
+    place.show(TODAY, 0.15)
+    place.show(TOMORROW, float("inf"), -500.0, start=T0 + HALF)
+    assert place.read() == [0.15, -500.0]
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert TOMORROW in lines[0]
+    assert "any finite number" in lines[0]
+    assert place.validation.invalid_counts == {TOMORROW: 1}
+
+
 def test_each_direction_has_entities_of_its_own_and_a_dead_one_costs_the_other_nothing() -> None:
     config = {const.CONF_EXPORT_PRICES: TODAY, const.CONF_IMPORT_PRICES: [TOMORROW]}
     place = Place(config)

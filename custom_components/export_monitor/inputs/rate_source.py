@@ -1,19 +1,39 @@
 """Entities that publish rates of the hours ahead: live, or cached while their slots last."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeGuard
 
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import State
 
-from ..error_handler import CircuitBreaker, SensorValidation
+from ..error_handler import CircuitBreaker, SensorValidation, SourceKind
 from ..models import Rate, Rates
 from .optional import OptionalSource
 from .rates import normalised
 from .states import EntityStates
 from .wiring import Config, entity_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the entities of a role are understood."""
+
+    kind: SourceKind
+    told: Callable[[State, list[object]], tuple[Rate, ...]]
+    """Returns the slots of one entity; its invalid values go into the list."""
+    made: Callable[[list[State], tuple[Rate, ...]], Rates | None]
+    """Returns what all of them tell together, None where that is nothing."""
+
+    def parsed(self, present: list[State], validation: SensorValidation) -> Rates | None:
+        """Return what the entities tell, None where that is nothing; judge their values."""
+        slots: list[Rate] = []
+        for state in present:
+            refused: list[object] = []
+            slots += self.told(state, refused)
+            validation.judge_rows(state.entity_id, self.kind, refused)
+        return self.made(present, normalised(slots))
 
 
 class RateSource:
@@ -27,14 +47,14 @@ class RateSource:
         states: EntityStates,
         config: Config,
         key: str,
-        parse: Callable[[list[State]], Rates | None],
+        layout: Layout,
         validation: SensorValidation,
         circuit: CircuitBreaker,
     ) -> None:
-        """Take the entities of a key; `parse` is given the states that can be read."""
+        """Take the entities of a key; nothing is read yet."""
         self._states = states
         self._ids = tuple(entity_ids(config, key))
-        self._parse = parse
+        self._layout = layout
         self._validation = validation
         self._known: Rates | None = None
         self._read_from: tuple[State | None, ...] = ()
@@ -89,7 +109,8 @@ class RateSource:
         All that was known, not only by the one that is away: at midnight tomorrow's entity
         passes its hours on to today's.
         """
-        told = self._parse([state for state in states if _can_be_read(state)])
+        present = [state for state in states if _can_be_read(state)]
+        told = self._layout.parsed(present, self._validation)
         if told is None:
             return None
         slots = told.slots
