@@ -46,8 +46,8 @@ class Place:
     def get(self, entity_id: str) -> State | None:
         return self.states.get(entity_id)
 
-    def device(self, entity_id: str) -> str | None:
-        return None
+    def related(self, entity_id: str, other_id: str) -> bool:
+        return True
 
     def now(self) -> datetime:
         return self.wall

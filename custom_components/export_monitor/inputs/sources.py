@@ -301,10 +301,9 @@ class Sources:
 
     def _siblings(self, source: Source) -> Iterator[EntityState]:
         """Yield the states that can be read of the other sources of the same device."""
-        device = self._states.device(source.entity_id)
         for other in self.wiring.measured:
             own = other.entity_id == source.entity_id
-            if own or self._states.device(other.entity_id) != device:
+            if own or not self._states.related(source.entity_id, other.entity_id):
                 continue
             state = self._states.get(other.entity_id)
             if state is not None and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN):
