@@ -376,7 +376,7 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = self.lookout.culprit(error, self.state.kind)
+        entity_id, problem = self.lookout.culprit(error, self.state)
         detail = detail or problem
         before = self.state
         self.state = replace(before, faults=before.faults | {error})

@@ -249,8 +249,12 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 *self.control.lookout.degraded(state, plan_settings_of(merged(self.config_entry))),
                 *of_plan(plans.plan, plans.absent),
             ),
-            faulty=None if complete else self.control.lookout.faulty(),
+            faulty=None if complete else self._faulty(state),
         )
+
+    def _faulty(self, state: State) -> tuple[str, str] | None:
+        lookout = self.control.lookout
+        return lookout.faulty() or lookout.distrusted(state)
 
     def _refusal(self, kind: Kind) -> Blocker | None:
         state, readings = self.control.state, self.control.readings

@@ -171,6 +171,22 @@ async def test_an_integration_that_is_not_there_is_a_lost_source(
     assert pool.circuit.total_failures == 0, "there is nothing that a pause would mend"
 
 
+async def test_a_price_that_is_no_number_is_logged_and_counted(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def odd(call: ServiceCall) -> ServiceResponse:
+        hours = market_day(date(2026, 6, 21))
+        return {"SE3": [{**hours[0], "price": "soon"}, *hours[1:]]}  # type: ignore[dict-item]
+
+    pool.answer = odd
+    await pool.look()
+    assert len(pool.prices()) == 23
+    assert pool.validation.invalid_counts[SOURCE] == 1
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert SOURCE in lines[0]
+
+
 @pytest.mark.parametrize("response", [{}, {"SE3": None}, {"SE3": [{"start": "soon"}]}])
 async def test_an_answer_without_prices_leaves_none(pool: Pool, response: dict[str, Any]) -> None:
     async def odd(call: ServiceCall) -> ServiceResponse:

@@ -39,7 +39,12 @@ from custom_components.export_monitor.error_handler import (
 )
 from custom_components.export_monitor.inputs.sources import Sources
 from custom_components.export_monitor.models import EndReason, Errors, Instant, Observation
-from custom_components.export_monitor.settings import breaker_policy, option_number, settings_of
+from custom_components.export_monitor.settings import (
+    breaker_policy,
+    option_number,
+    settings_of,
+    stale_after,
+)
 
 from .calls import Calls, Course, Result
 from .disk import Disk
@@ -171,9 +176,7 @@ class Machine:
         """Build the rooms as `async_setup_entry` does."""
         config = self.config
         self.validation = SensorValidation()
-        self.staleness = StaleDataDetector(
-            self._mono, option_number(config, const.CONF_STALE_AFTER)
-        )
+        self.staleness = StaleDataDetector(self._mono, stale_after(config))
         self.update_circuit, self.battery_circuit = (
             CircuitBreaker(
                 name,
@@ -297,7 +300,10 @@ class Machine:
             self.staleness.mark_update()
             if was_stale:
                 self._observe()
-        elif self.sources.faulty(self.readings) is not None and not self._awaits_reports():
+        elif (
+            self.sources.faulty(self.readings, self.settings) is not None
+            and not self._awaits_reports()
+        ):
             self.update_circuit.record_failure()
 
     def _awaits_reports(self) -> bool:

@@ -13,6 +13,7 @@ from custom_components.export_monitor.settings import (
     option_time,
     plan_settings_of,
     settings_of,
+    stale_after,
 )
 
 
@@ -22,6 +23,16 @@ def plan(**options: object) -> PlanSettings:
 
 def test_without_a_choice_nothing_is_planned_and_nothing_starts() -> None:
     assert plan() == PlanSettings()
+
+
+@pytest.mark.parametrize(
+    ("scan_interval", "configured", "judged"),
+    [(10, 30, 30), (60, 30, 120), (15, 30, 30), (16, 30, 32), (5, 10, 10), (60, 600, 600)],
+)
+def test_data_is_not_called_stale_before_it_has_been_looked_at_twice(
+    scan_interval: float, configured: float, judged: float
+) -> None:
+    assert stale_after({"scan_interval": scan_interval, "stale_after": configured}) == judged
 
 
 def test_every_option_of_planning_arrives() -> None:

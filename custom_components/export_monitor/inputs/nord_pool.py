@@ -14,7 +14,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
-from ..error_handler import RetryPolicy, SafeServiceCall, SensorValidation
+from ..error_handler import RetryPolicy, SafeServiceCall, SensorValidation, SourceKind
 from ..models import Rate, Rates
 from .rates import nord_pool_rates, normalised
 
@@ -94,7 +94,9 @@ class NordPool:
         if self.lost is not None:
             _LOGGER.info("Nord Pool answers again")
             self.lost = None
-        rates = nord_pool_rates(result.response)
+        refused: list[object] = []
+        rates = nord_pool_rates(result.response, refused)
+        self._validation.judge_rows(SOURCE, SourceKind.PRICE, refused)
         if rates:
             self._days = {**self._days, day: rates}
             self._slots = normalised(rate for each in self._days.values() for rate in each)
