@@ -145,7 +145,11 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class ServiceStatistics:
-    """Counts of one service; latency in s. Cancelled calls are not counted."""
+    """Counts of one service; latency in s. Cancelled calls are not counted.
+
+    retried counts calls, retries their attempts beyond the first: a call that was refused or
+    withdrawn had none at all, so the two cannot be reckoned from the sums.
+    """
 
     calls: int = 0
     successes: int = 0
@@ -154,6 +158,7 @@ class ServiceStatistics:
     retry_successes: int = 0
     latency_total_s: float = 0.0
     latency_max_s: float = 0.0
+    retries: int = 0
 
     def add(self, result: CallResult) -> None:
         """Count a finished call."""
@@ -162,6 +167,7 @@ class ServiceStatistics:
         self.successes += result.ok
         self.attempts += result.attempts
         self.retried += again
+        self.retries += max(0, result.attempts - 1)
         self.retry_successes += again and result.ok
         self.latency_total_s += result.latency_s
         self.latency_max_s = max(self.latency_max_s, result.latency_s)

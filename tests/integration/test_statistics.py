@@ -82,6 +82,20 @@ async def test_a_retry_that_works_is_a_success_of_the_retries(ready: House) -> N
     assert shown["retry_success_rate"] == 100.0
 
 
+async def test_calls_that_were_refused_or_withdrawn_take_no_retry_back(ready: House) -> None:
+    house = ready
+    house.damage(WIRING[const.CONF_DISCHARGE_POWER], "raise")
+    with pytest.raises(HomeAssistantError):
+        await house.call("start_discharge")
+    resilience = house.runtime.coordinator.resilience
+    assert resilience.report()["retries"] == 2
+    power = {"entity_id": WIRING[const.CONF_DISCHARGE_POWER], "value": 1}
+    call = house.runtime.control.lookout.battery._call
+    for _ in range(3):
+        await call.call("input_number", "set_value", power, guard=lambda: False)
+    assert resilience.report()["retries"] == 2
+
+
 async def test_a_circuit_that_opens_shows_at_once(ready: House) -> None:
     circuit = ready.runtime.coordinator.resilience.circuits[BATTERY_CIRCUIT]
     for _ in range(5):
