@@ -475,6 +475,7 @@ def _pressed(name: str, trigger: dict[str, Any]) -> dict[str, Any]:
 
 BY_NAME = {"trigger": "event", "event_type": "nothing"}
 BY_BUTTON = {"trigger": "state", "entity_id": RESET_FULL}
+OTHER = {"trigger": "state", "entity_id": f"{RESET_FULL}_2"}
 
 
 @pytest.mark.parametrize(
@@ -511,6 +512,72 @@ async def test_a_button_that_nothing_answers_is_told(ready: House) -> None:
     issue = _issues(ready)["fallback_automation_missing"]
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["entity"] == RESET_FULL
+
+
+PRESS = {"action": "input_button.press", "target": {"entity_id": RESET_FULL}}
+NIGHTLY = {**_pressed("nightly reset", BY_NAME), "actions": [PRESS]}
+
+
+async def test_an_automation_that_presses_the_button_does_not_answer_it(ready: House) -> None:
+    waits = {"condition": "state", "entity_id": RESET_FULL, "state": "unknown"}
+    await _automations(
+        ready, NIGHTLY, {**_pressed("waits", BY_NAME), "conditions": [waits]}, _pressed("x", OTHER)
+    )
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
+
+
+async def test_the_packages_own_automation_is_judged_alone(ready: House) -> None:
+    house = ready
+    own = _pressed("my own log of presses", BY_BUTTON)
+    await _automations(house, _pressed("AlphaESS - full reset", BY_BUTTON), NIGHTLY, own)
+    (theirs,) = (
+        each for each in house.hass.states.async_entity_ids("automation") if "full_reset" in each
+    )
+    await house.hass.services.async_call(
+        "automation", "turn_off", {"entity_id": theirs}, blocking=True
+    )
+    await house.advance(SETTLED_S + 70)
+    issue = _issues(house)["fallback_automation_off"]
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["entity"] == theirs
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        {"trigger": "state", "entity_id": ["input_button.other", RESET_FULL]},
+        {"trigger": "template", "value_template": f"{{{{ states('{RESET_FULL}') != 'x' }}}}"},
+        {"triggers": [{"trigger": "state", "entity_id": RESET_FULL}]},
+    ],
+    ids=["one of several", "in a template", "nested"],
+)
+async def test_every_trigger_that_names_the_button_answers_it(
+    ready: House, trigger: dict[str, Any]
+) -> None:
+    await _automations(ready, _pressed("my own reset", trigger), NIGHTLY)
+    await ready.advance(SETTLED_S + 70)
+    assert _issues(ready) == {}
+
+
+async def test_a_trigger_that_is_switched_off_answers_nothing(ready: House) -> None:
+    await _automations(ready, _pressed("my own reset", {**BY_BUTTON, "enabled": False}))
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
+
+
+async def test_an_automation_in_the_old_style_answers_too(ready: House) -> None:
+    old = {"platform": "state", "entity_id": RESET_FULL}
+    await _automations(ready, {"id": "old", "alias": "old", "trigger": old, "action": []})
+    await ready.advance(SETTLED_S + 70)
+    assert _issues(ready) == {}
+
+
+async def test_the_packages_automation_that_left_only_its_name_is_missing(ready: House) -> None:
+    _register(ready, "automation.alphaess_full_reset")
+    await _automations(ready, NIGHTLY)
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
 
 
 # Notify targets
