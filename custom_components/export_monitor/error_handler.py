@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 Guard = Callable[[], bool]  # False withdraws a call
+GRACE_S: Final = 1.0
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -127,7 +128,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Attempts, and seconds: delays between them, timeouts of each, deadline over all."""
+    """Attempts, and seconds: delays between them, timeouts of each, the most that all may take."""
 
     attempts: int = 3
     first_delay_s: float = 1
@@ -137,6 +138,16 @@ class RetryPolicy:
     deadline_s: float | None = None
     retry_refusals: bool = False
     """Some services call a lost connection an invalid request: then it is a failure too."""
+
+    @property
+    def total_s(self) -> float:
+        """Return the deadline (s) over all: what the attempts may need, and `deadline_s` at most.
+
+        With a second's grace each, so that on a busy machine the last is not cut off.
+        """
+        attempts_s = self.attempts * (self.timeout_s + self.read_back_s + GRACE_S)
+        needed_s = attempts_s + (self.attempts - 1) * self.max_delay_s
+        return needed_s if self.deadline_s is None else min(needed_s, self.deadline_s)
 
     def delay_s(self, retry: int, random: float) -> float:
         """Return the pause before a retry (1 is the first), jittered to between half and whole."""
@@ -243,10 +254,10 @@ class SafeServiceCall:
         policy = policy or self.policy
         course, started = _Course(), self.clock()
         try:
-            async with asyncio.timeout(policy.deadline_s):
+            async with asyncio.timeout(policy.total_s):
                 await self._attempts(request, policy, guard, course)
         except TimeoutError:
-            course.end(Outcome.DEADLINE, f"{request.name} was not done in {policy.deadline_s} s")
+            course.end(Outcome.DEADLINE, f"{request.name} was not done in {policy.total_s} s")
         return self._result(request, course, started)
 
     async def call_bypassing(
