@@ -23,7 +23,7 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 
 from . import const
 from .error_handler import SensorValidation
-from .flow.answers import refused_entities
+from .flow.answers import refused_entities, refused_market
 from .flow.schema import KINDS, Refusal, Role
 from .flow.words import ROLES, role_name
 from .inputs.states import HassStates
@@ -51,6 +51,7 @@ class FaultKind(StrEnum):
     FALLBACK_AUTOMATION_MISSING = "fallback_automation_missing"
     FALLBACK_AUTOMATION_OFF = "fallback_automation_off"
     NOTIFY_TARGET_GONE = "notify_target_gone"
+    NORD_POOL_GONE = "nord_pool_gone"
 
 
 FIXABLE = frozenset(
@@ -60,6 +61,7 @@ FIXABLE = frozenset(
         FaultKind.ENTITY_RENAMED,
         FaultKind.WRONG_UNIT,
         FaultKind.ENTITY_NEEDED,
+        FaultKind.NOTIFY_TARGET_GONE,
     }
 )
 # Nothing has to come back for these to be seen: they stand in the entry itself.
@@ -193,6 +195,8 @@ class Inspection:
                 if fault is not None:
                     yield fault
         yield from self._unanswered_fallback(config)
+        if refused_market(self._hass, config):
+            yield Fault(FaultKind.NORD_POOL_GONE, const.CONF_NORD_POOL)
         for target in entity_ids(config, const.CONF_NOTIFY_TARGETS):
             if not self._can_tell(target):
                 new_id = self._new_name(target)
