@@ -18,9 +18,10 @@ _LOGGER = logging.getLogger(__name__)
 
 EMERGENCY = "emergency_alert"
 DAILY = "daily_report"
-CONTROL_CIRCUITS = ("export_monitor_update", "battery_commands")
+BATTERY_CIRCUIT = "battery_commands"
+CONTROL_CIRCUITS = ("export_monitor_update", BATTERY_CIRCUIT)
 HERE = "persistent_notification"
-OUTAGE_S = 300.0  # page 3: a circuit that has not been closed for five minutes is reported
+OUTAGE_S = 300.0  # page 3: a circuit behind which nothing has worked for so long is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Alerts:
 
 
 class Outages:
-    """Reports each circuit that stays open for long, and takes that back when it closes."""
+    """Reports each circuit that stays open for long, and takes that back when it works again."""
 
     def __init__(
         self, hass: HomeAssistant, entry_id: str, circuits: Mapping[str, CircuitBreaker]
@@ -197,9 +198,9 @@ class Outages:
 
     @callback
     def look(self) -> None:
-        """Report what has been open for five minutes, trials in between or not."""
+        """Report what has failed for five minutes, trials in between or not."""
         for name, circuit in self._circuits.items():
-            if circuit.state is BreakerState.CLOSED:
+            if not circuit.outage_s or _waits_for_a_start(circuit):
                 self._withdraw(name)
             elif name not in self._reported and circuit.outage_s >= OUTAGE_S:
                 self._report(name)
@@ -212,7 +213,7 @@ class Outages:
 
     def _report(self, name: str) -> None:
         self._reported.add(name)
-        _LOGGER.warning("Circuit %s has not closed for %.0f minutes", name, OUTAGE_S / 60)
+        _LOGGER.warning("Circuit %s has failed for %.0f minutes", name, OUTAGE_S / 60)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -230,6 +231,11 @@ class Outages:
 
     def _issue_id(self, name: str) -> str:
         return f"circuit_open_{name}_{self._entry_id}"
+
+
+def _waits_for_a_start(circuit: CircuitBreaker) -> bool:
+    """Tell whether the next start would be tried: nobody else tries the battery meanwhile."""
+    return circuit.name == BATTERY_CIRCUIT and circuit.state is BreakerState.HALF_OPEN
 
 
 def _words_of(circuit: str) -> str:

@@ -9,6 +9,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.util import dt as dt_util
 
 from . import const
+from .engine.start import START_DEADLINE_S
 from .error_handler import POLICIES, BreakerPolicy, RetryPolicy
 from .inputs.formats import as_number
 from .inputs.wiring import entity_ids, is_daily
@@ -160,10 +161,11 @@ def plan_settings_of(config: Mapping[str, object]) -> PlanSettings:
 
 
 def retry_policy(config: Mapping[str, object]) -> RetryPolicy:
-    """Return how battery writes are tried."""
+    """Return how battery writes are tried: after the time of a start nobody waits for one."""
     return RetryPolicy(
         attempts=int(option_number(config, const.CONF_RETRY_ATTEMPTS)),
         timeout_s=option_number(config, const.CONF_SERVICE_TIMEOUT),
+        deadline_s=START_DEADLINE_S,
     )
 
 

@@ -1,19 +1,23 @@
 """Options meet defaults, also where 1.x or somebody's editor wrote them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time
 
 import pytest
 
 from custom_components.export_monitor import const
+from custom_components.export_monitor.engine.start import START_DEADLINE_S
+from custom_components.export_monitor.error_handler import RetryPolicy
 from custom_components.export_monitor.planning import DailyWindow, Objective, PlanSettings
 from custom_components.export_monitor.settings import (
     LIVE_OPTIONS,
     option_flag,
     option_time,
     plan_settings_of,
+    retry_policy,
     settings_of,
     stale_after,
+    switch_policy,
 )
 
 
@@ -133,3 +137,15 @@ def test_planning_takes_effect_without_a_reload_but_who_tells_the_price_does_not
     assert live <= LIVE_OPTIONS
     # A fixed price decides whether the market is asked at all.
     assert not {const.CONF_EXPORT_PRICE, const.CONF_IMPORT_PRICE} & LIVE_OPTIONS
+
+
+@pytest.mark.parametrize("policy_of", [retry_policy, switch_policy])
+def test_a_command_has_all_the_time_its_attempts_need_but_never_more_than_a_start(
+    policy_of: Callable[[Mapping[str, object]], RetryPolicy],
+) -> None:
+    usual = policy_of(const.DEFAULTS)
+    pauses = sum(usual.delay_s(retry, 1.0) for retry in range(1, usual.attempts))
+    needed = usual.attempts * (usual.timeout_s + usual.read_back_s) + pauses
+    assert needed < usual.total_s < 1.5 * needed
+    patient = {const.CONF_SERVICE_TIMEOUT: 60, const.CONF_RETRY_ATTEMPTS: 5}
+    assert policy_of({**const.DEFAULTS, **patient}).total_s == START_DEADLINE_S
