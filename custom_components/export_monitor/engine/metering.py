@@ -239,6 +239,8 @@ class ExportMeter:
     """Export told of since the counter last moved (kWh): what a frozen counter hides."""
     owed_since: float | None = None
     """Since when that is more than the counter can hide (monotonic s)."""
+    hidden: float = 0.0
+    """Export of the period that was told of and never shown (kWh), though nothing flows any more."""
     overdue_reports: int = 0
     """Reports without a step since that export passed what the counter can hide."""
     overdue_since: float | None = None
@@ -347,6 +349,7 @@ class ExportMeter:
             session_flow=self.session_flow + energy,
             flowed_in_all=self.flowed_in_all + energy,
             since_step=self.since_step + self._told(flow) * seconds / JOULES_PER_KWH,
+            hidden=self.hidden if counter.period_start == self.counter.period_start else 0.0,
         )
 
     def _told(self, flow: Flow) -> float:
@@ -368,9 +371,17 @@ class ExportMeter:
             return self if self.resting_since is None else replace(self, resting_since=None)
         if self.resting_since is None:
             return replace(self, resting_since=mono)
-        if self.overdue_since is None or mono - self.resting_since < ACQUITTED_S:
+        accused = self.overdue_since is not None or self.owed_since is not None
+        if not accused or mono - self.resting_since < ACQUITTED_S:
             return self
-        return replace(self, since_step=0.0, overdue_reports=0, overdue_since=None)
+        return replace(
+            self,
+            since_step=0.0,
+            overdue_reports=0,
+            overdue_since=None,
+            owed_since=None,
+            hidden=self.hidden + self.since_step,
+        )
 
     def report(
         self,
@@ -407,7 +418,7 @@ class ExportMeter:
             return replace(
                 self,
                 counter=counter,
-                ahead=min(self.ahead, meter_step) if believed else self.ahead,
+                ahead=self._at_rest(meter_step) if believed else self.ahead,
                 since_report=self.since_report if self.unconfirmed else 0.0,
                 last_interval=self.since_report,
                 unconfirmed=False,
@@ -430,6 +441,7 @@ class ExportMeter:
             last_interval=self.since_report,
             unconfirmed=False,
             since_step=0.0,
+            hidden=0.0,
             overdue_reports=0,
             overdue_since=None,
             session_gain=gain,
@@ -454,12 +466,16 @@ class ExportMeter:
             return self
         return replace(
             self,
-            ahead=min(self.ahead, meter_step),
+            ahead=self._at_rest(meter_step),
             since_report=0.0,
             last_interval=self.since_report,
             unconfirmed=False,
             told_at=self.at,
         )
+
+    def _at_rest(self, meter_step: float) -> float:
+        """Return what a counter that is believed may be behind by (kWh)."""
+        return min(self.ahead, max(meter_step, self.hidden))
 
     def _lag(self, gain: float, meter_step: float) -> float:
         """Return the counter's lag, learnt from how soon it shows what a session lets flow.

@@ -440,3 +440,28 @@ def test_a_counter_that_is_silent_while_nothing_flows_out_rests() -> None:
     world.run(1800)
     assert world.state.decision is not None
     assert world.state.decision.blocker is None
+
+
+def test_what_a_dead_counter_never_showed_stays_counted_when_the_sun_is_gone() -> None:
+    world = World(absent={"grid"}, pv_w=3000.0).settle()
+    world.silent = {"export"}
+    world.run(1800)
+    world.pv_w = 0.0
+    world.run(1800)  # nothing flows: the counter may rest, but not its sum
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is None
+    assert world.state.decision.counted >= world.exported
+    world.clock_offset = timedelta(hours=12)  # the next day has sums of its own
+    world.run(400)
+    assert world.state.decision.counted <= 0.05
+
+
+def test_a_counter_accused_by_a_grid_sensor_that_lied_is_acquitted_without_a_report() -> None:
+    world = World().settle()
+    world.silent, world.forged = {"export"}, {"grid": -2000.0}
+    world.run(400)
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is Blocker.STALE_DATA
+    world.forged = {}
+    world.run(95)
+    assert world.state.decision.blocker is None
