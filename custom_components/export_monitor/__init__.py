@@ -50,6 +50,7 @@ from .settings import (
     preset_of,
     retry_policy,
     settings_of,
+    stale_after,
     switch_policy,
 )
 from .storage import Storage
@@ -99,7 +100,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ExportMonitorConfigEntry
     resilience = Resilience(
         await storage.load_counts(),
         time.monotonic,
-        option_number(config, const.CONF_STALE_AFTER),
+        stale_after(config),
         option_number(config, const.CONF_SERVICE_TIMEOUT) + TRIAL_GRACE_S,
     )
     storage.count(resilience.counts)

@@ -18,9 +18,10 @@ _LOGGER = logging.getLogger(__name__)
 
 EMERGENCY = "emergency_alert"
 DAILY = "daily_report"
-CONTROL_CIRCUITS = ("export_monitor_update", "battery_commands")
+BATTERY_CIRCUIT = "battery_commands"
+CONTROL_CIRCUITS = ("export_monitor_update", BATTERY_CIRCUIT)
 HERE = "persistent_notification"
-OUTAGE_S = 300.0  # page 3: a circuit that has not been closed for five minutes is reported
+OUTAGE_S = 300.0  # page 3: a circuit behind which nothing has worked for so long is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,14 @@ class Alerts:
         language = self._hass.config.language
         self._texts = await async_get_translations(self._hass, language, "issues", [DOMAIN])
 
-    def announce(self, error: ErrorState, entity_id: str | None, detail: str) -> None:
-        """Show the notification of an error; some go to phones, and to the repair issues too."""
+    def announce(
+        self, error: ErrorState, entity_id: str | None, detail: str, *, again: bool = False
+    ) -> None:
+        """Show the notification of an error; some go to phones, and to the repair issues too.
+
+        After a reload or a restart it is shown `again`; phones are told once more only of what is
+        critical, as nobody knows whether the first message has reached them.
+        """
         notice = NOTICES.get(error)
         if notice is None:
             return
@@ -97,7 +104,7 @@ class Alerts:
         }
         message = self._message(notice.name, notice.name, facts)
         self._show(message)
-        if notice.all_clear is not None:
+        if notice.all_clear is not None and (notice.critical or not again):
             self._channels.alarm(message)
         if notice.critical:
             ir.async_create_issue(
@@ -110,13 +117,13 @@ class Alerts:
                 translation_placeholders=facts,
             )
 
-    def withdraw(self, error: ErrorState) -> None:
+    def withdraw(self, error: ErrorState, *, all_clear: bool = True) -> None:
         """Take back whatever announced an error, and tell those who were alarmed."""
         notice = NOTICES.get(error)
         if notice is None:
             return
         self._take_back(notice)
-        if notice.all_clear is not None:
+        if notice.all_clear is not None and all_clear:
             self._channels.all_clear(self._message(notice.all_clear, notice.name, {}))
 
     def hush(self) -> None:
@@ -178,7 +185,7 @@ class Alerts:
 
 
 class Outages:
-    """Reports each circuit that stays open for long, and takes that back when it closes."""
+    """Reports each circuit that stays open for long, and takes that back when it works again."""
 
     def __init__(
         self, hass: HomeAssistant, entry_id: str, circuits: Mapping[str, CircuitBreaker]
@@ -191,9 +198,9 @@ class Outages:
 
     @callback
     def look(self) -> None:
-        """Report what has been open for five minutes, trials in between or not."""
+        """Report what has failed for five minutes, trials in between or not."""
         for name, circuit in self._circuits.items():
-            if circuit.state is BreakerState.CLOSED:
+            if not circuit.outage_s or _waits_for_a_start(circuit):
                 self._withdraw(name)
             elif name not in self._reported and circuit.outage_s >= OUTAGE_S:
                 self._report(name)
@@ -206,7 +213,7 @@ class Outages:
 
     def _report(self, name: str) -> None:
         self._reported.add(name)
-        _LOGGER.warning("Circuit %s has not closed for %.0f minutes", name, OUTAGE_S / 60)
+        _LOGGER.warning("Circuit %s has failed for %.0f minutes", name, OUTAGE_S / 60)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -224,6 +231,11 @@ class Outages:
 
     def _issue_id(self, name: str) -> str:
         return f"circuit_open_{name}_{self._entry_id}"
+
+
+def _waits_for_a_start(circuit: CircuitBreaker) -> bool:
+    """Tell whether the next start would be tried: nobody else tries the battery meanwhile."""
+    return circuit.name == BATTERY_CIRCUIT and circuit.state is BreakerState.HALF_OPEN
 
 
 def _words_of(circuit: str) -> str:

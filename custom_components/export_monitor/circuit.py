@@ -111,7 +111,7 @@ class CircuitBreaker:
     last_failure_utc: datetime | None = field(default=None, init=False)
     _state: BreakerState = field(default=BreakerState.CLOSED, init=False)
     _generation: int = field(default=0, init=False)
-    _left_closed_at: float = field(default=0.0, init=False)
+    _down_since: float = field(default=0.0, init=False)
     _opened_at: float = field(default=0.0, init=False)
     _waiting_since: float = field(default=0.0, init=False)
     _trials_out: int = field(default=0, init=False)
@@ -125,8 +125,13 @@ class CircuitBreaker:
 
     @property
     def outage_s(self) -> float:
-        """Seconds since the circuit last was closed, through all its trials; 0 while it is."""
-        return 0.0 if self.state is BreakerState.CLOSED else self.clock() - self._left_closed_at
+        """Seconds for which nothing has worked, through all trials that failed.
+
+        0 while closed, and while the last trial worked: whoever is seldom asked stays half-open
+        for hours after it, and nothing is wrong.
+        """
+        works = self.state is BreakerState.CLOSED or self._trial_successes > 0
+        return 0.0 if works else self.clock() - self._down_since
 
     def can_attempt(self) -> bool:
         """Tell whether acquire would give a permit; takes none, counts nothing."""
@@ -239,8 +244,10 @@ class CircuitBreaker:
         if self._state is BreakerState.CLOSED:
             if self.failures < self.policy.failures:
                 return
-            self._left_closed_at = at  # said once: a failed trial repeats at every reset time
+            # Said once: a failed trial repeats at every reset time.
             _LOGGER.warning("Circuit %s opened after %d failures", self.name, self.failures)
+        if self._state is BreakerState.CLOSED or self._trial_successes:
+            self._down_since = at
         self._opened_at = at
         self.opened += 1
         self._enter(BreakerState.OPEN)

@@ -107,21 +107,27 @@ class Control:
             before.leave()
             self._alerts.withdraw_all()  # what still holds is found again
             self.state = resume(before.state, before.now(), self.now())
-            self.errors = Errors(history=before.errors.history)
+            known = before.errors
         else:
             record = await self._records.load()
+            known = Errors() if record is None else record.errors()
             if record is not None:
                 self.state = resume(record.state(), Instant(record.saved, 0.0), self.now())
-                self.errors = Errors(history=record.history)
-        history = self.errors.history
-        for error in self.state.faults:  # it stands through a reload and a restart
-            self.report(error)
-        self.errors = replace(self.errors, history=history)  # but has not happened again
+        self._take_over(known)
         self._unsubscribe = [
             async_track_state_change_event(self._hass, self._wiring.deciding_ids, self._on_report),
             self._hass.async_add_shutdown_job(HassJob(self._stop_before_shutdown)),
         ]
         self.observe()
+
+    def _take_over(self, known: Errors) -> None:
+        """Let what stood before a reload or a restart go on standing: it has not happened again."""
+        self.errors = ledger.kept(known, self.state.faults)
+        for each in self.errors.standing:
+            self._alerts.announce(each.state, each.entity_id, each.detail, again=True)
+        for error in self.state.faults:
+            if ledger.standing(self.errors, error) is None:  # a record of an older version
+                self.report(error)
 
     async def _stop_before_shutdown(self) -> None:
         """Stop a running session while the battery can still be reached."""
@@ -370,18 +376,25 @@ class Control:
     @callback
     def report(self, error: ErrorState, detail: str = "") -> None:
         """Let an error stand and announce it."""
-        entity_id, problem = self.lookout.culprit(error, self.state.kind)
+        entity_id, problem = self.lookout.culprit(error, self.state)
         detail = detail or problem
-        self.state = replace(self.state, faults=self.state.faults | {error})
+        before = self.state
+        self.state = replace(before, faults=before.faults | {error})
         self.errors = ledger.raised(self.errors, error, dt_util.utcnow(), detail, entity_id)
         self._alerts.announce(error, entity_id, detail)
+        self._records.keep(before, self.state)
 
     @callback
-    def withdraw(self, error: ErrorState) -> None:
-        """Let an error stand no longer and take its announcement back."""
-        self.state = replace(self.state, faults=self.state.faults - {error})
+    def withdraw(self, error: ErrorState, *, acknowledged: bool = False) -> None:
+        """Let an error stand no longer and take its announcement back.
+
+        What somebody has only `acknowledged` may be as it was: no all-clear is given.
+        """
+        before = self.state
+        self.state = replace(before, faults=before.faults - {error})
         self.errors = ledger.cleared(self.errors, error)
-        self._alerts.withdraw(error)
+        self._alerts.withdraw(error, all_clear=not acknowledged)
+        self._records.keep(before, self.state)
 
     # --- Writes ---
 
@@ -432,4 +445,4 @@ class Control:
             ]
 
     def _record(self) -> Record:
-        return record_of(self.state, self.errors.history, dt_util.utcnow())
+        return record_of(self.state, self.errors, dt_util.utcnow())

@@ -44,6 +44,7 @@ _LOGGER = logging.getLogger(__name__)
 
 TICK = timedelta(seconds=5)
 AGE_NORMAL_S = 15.0
+EARLY_S = 1.0  # Home Assistant begins a poll's interval at the whole second
 
 
 class SystemHealth(StrEnum):
@@ -154,6 +155,8 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         self._outages = Outages(hass, entry.entry_id, resilience.circuits)
         self._was_complete: bool | None = None
         self._polled_once = False
+        self._scan_interval_s = scan_interval_s
+        self._fed_at: float | None = None
         self._began = control.now().mono
 
     @callback
@@ -192,7 +195,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
         self.control.observe()
         if polled:
             if self.control.state.watch.incomplete is None:
-                self._update_circuit.record_success()
+                self._feed(self._update_circuit.record_success)
                 was_stale = self.staleness.is_stale()
                 self.staleness.mark_update()
                 if was_stale:  # its error need not stand until the next poll
@@ -202,12 +205,23 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 and not self.control.lookout.awaiting_reports
             ):
                 # What only the metering objects to is old data, and no reason to look less often.
-                self._update_circuit.record_failure()
+                self._feed(self._update_circuit.record_failure)
             self._log_change()
         elif self._polled_once and self.control.state.phase is Phase.IDLE:
             return self.data
         self._polled_once = True
         return self._snapshot()
+
+    def _feed(self, record: Callable[[], None]) -> None:
+        """Let a poll count. A refresh that somebody asks for in between does not.
+
+        Judged by time, not by who asked: each refresh puts the next scheduled poll off, so that
+        one asked for all the time would leave the circuit without any.
+        """
+        now = self.control.now().mono
+        if self._fed_at is None or now - self._fed_at >= self._scan_interval_s - EARLY_S:
+            self._fed_at = now
+            record()
 
     def _log_change(self) -> None:
         """Say once that data is gone and once that it is back; waiting at start-up is neither."""
@@ -249,8 +263,12 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
                 *self.control.lookout.degraded(state, plan_settings_of(merged(self.config_entry))),
                 *of_plan(plans.plan, plans.absent),
             ),
-            faulty=None if complete else self.control.lookout.faulty(),
+            faulty=None if complete else self._faulty(state),
         )
+
+    def _faulty(self, state: State) -> tuple[str, str] | None:
+        lookout = self.control.lookout
+        return lookout.faulty() or lookout.distrusted(state)
 
     def _refusal(self, kind: Kind) -> Blocker | None:
         state, readings = self.control.state, self.control.readings
@@ -322,7 +340,7 @@ class ExportMonitorCoordinator(DataUpdateCoordinator[Snapshot]):
             if unproven and entry.state in (ErrorState.STOP_FAILED, ErrorState.CHARGE_STOP_FAILED):
                 continue
             if error in (None, entry.state):
-                self.control.withdraw(entry.state)
+                self.control.withdraw(entry.state, acknowledged=True)
         self.publish()
 
     def get_system_health(self) -> SystemHealth:

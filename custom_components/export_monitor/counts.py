@@ -26,6 +26,7 @@ class ServiceCounts:
     retry_successes: int = 0
     latency_total_s: float = 0.0
     latency_max_s: float = 0.0
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

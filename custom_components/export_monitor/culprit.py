@@ -1,9 +1,9 @@
 """Which entity an error is about, for those who have to mend it."""
 
 from .battery import Battery
-from .engine.state import WriteKind
+from .engine.state import State, WriteKind
 from .inputs.sources import Sources
-from .models import ErrorState, Kind, Readings
+from .models import ErrorState, Kind, Readings, Settings
 
 ENTITY_OF_ERROR = {
     ErrorState.POWER_SET_FAILED: WriteKind.POWER,
@@ -23,15 +23,16 @@ def culprit(
     battery: Battery,
     sources: Sources,
     readings: Readings | None,
-    running: Kind = Kind.DISCHARGE,
+    state: State,
+    settings: Settings,
 ) -> tuple[str | None, str]:
     """Return the entity that an error is about, None where there is none, and its problem.
 
-    `running` is what runs or ran: an error that both kinds can have is about its switch.
+    What runs or ran decides of which switch an error is that both kinds can have.
     """
     kind = ENTITY_OF_ERROR.get(error)
     if kind is not None:
-        either = error is ErrorState.BATTERY_NOT_RESPONDING and running is Kind.CHARGE
+        either = error is ErrorState.BATTERY_NOT_RESPONDING and state.kind is Kind.CHARGE
         mode = Kind.CHARGE if either or error in OF_A_CHARGE else Kind.DISCHARGE
         return (battery.entity_id(kind, mode), "")
     if error is ErrorState.OVER_EXPORT:
@@ -43,7 +44,8 @@ def culprit(
         on = next(iter(readings.conflicts), None) or _ours_on(battery, readings)
         dispatch = sources.wiring.dispatch
         return (on or (None if dispatch is None else dispatch.entity_id), "")
-    return sources.faulty(readings) or (None, "")
+    found = sources.faulty(readings, settings) or sources.distrusted(state, settings)
+    return found or (None, "")
 
 
 def _ours_on(battery: Battery, readings: Readings) -> str | None:

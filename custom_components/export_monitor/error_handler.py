@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 Guard = Callable[[], bool]  # False withdraws a call
+GRACE_S: Final = 1.0
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -127,7 +128,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Attempts, and seconds: delays between them, timeouts of each, deadline over all."""
+    """Attempts, and seconds: delays between them, timeouts of each, the most that all may take."""
 
     attempts: int = 3
     first_delay_s: float = 1
@@ -138,6 +139,16 @@ class RetryPolicy:
     retry_refusals: bool = False
     """Some services call a lost connection an invalid request: then it is a failure too."""
 
+    @property
+    def total_s(self) -> float:
+        """Return the deadline (s) over all: what the attempts may need, and `deadline_s` at most.
+
+        With a second's grace each, so that on a busy machine the last is not cut off.
+        """
+        attempts_s = self.attempts * (self.timeout_s + self.read_back_s + GRACE_S)
+        needed_s = attempts_s + (self.attempts - 1) * self.max_delay_s
+        return needed_s if self.deadline_s is None else min(needed_s, self.deadline_s)
+
     def delay_s(self, retry: int, random: float) -> float:
         """Return the pause before a retry (1 is the first), jittered to between half and whole."""
         return min(self.first_delay_s * 2.0 ** (retry - 1), self.max_delay_s) * (0.5 + random / 2)
@@ -145,7 +156,11 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class ServiceStatistics:
-    """Counts of one service; latency in s. Cancelled calls are not counted."""
+    """Counts of one service; latency in s. Cancelled calls are not counted.
+
+    retried counts calls, retries their attempts beyond the first: a call that was refused or
+    withdrawn had none at all, so the two cannot be reckoned from the sums.
+    """
 
     calls: int = 0
     successes: int = 0
@@ -154,6 +169,7 @@ class ServiceStatistics:
     retry_successes: int = 0
     latency_total_s: float = 0.0
     latency_max_s: float = 0.0
+    retries: int = 0
 
     def add(self, result: CallResult) -> None:
         """Count a finished call."""
@@ -162,6 +178,7 @@ class ServiceStatistics:
         self.successes += result.ok
         self.attempts += result.attempts
         self.retried += again
+        self.retries += max(0, result.attempts - 1)
         self.retry_successes += again and result.ok
         self.latency_total_s += result.latency_s
         self.latency_max_s = max(self.latency_max_s, result.latency_s)
@@ -237,10 +254,10 @@ class SafeServiceCall:
         policy = policy or self.policy
         course, started = _Course(), self.clock()
         try:
-            async with asyncio.timeout(policy.deadline_s):
+            async with asyncio.timeout(policy.total_s):
                 await self._attempts(request, policy, guard, course)
         except TimeoutError:
-            course.end(Outcome.DEADLINE, f"{request.name} was not done in {policy.deadline_s} s")
+            course.end(Outcome.DEADLINE, f"{request.name} was not done in {policy.total_s} s")
         return self._result(request, course, started)
 
     async def call_bypassing(

@@ -7,7 +7,7 @@ from enum import StrEnum
 import re
 import time
 
-from homeassistant.components.automation import automations_with_entity
+from homeassistant.components.automation import DATA_COMPONENT
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, STATE_ON
 from homeassistant.core import (
@@ -23,7 +23,7 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 
 from . import const
 from .error_handler import SensorValidation
-from .flow.answers import refused_entities
+from .flow.answers import refused_entities, refused_market
 from .flow.schema import KINDS, Refusal, Role
 from .flow.words import ROLES, role_name
 from .inputs.states import HassStates
@@ -35,7 +35,6 @@ LOOK_EVERY = timedelta(seconds=60)
 # Longer than any integration takes to bring its entities back after a start or a reload.
 SETTLED_S = 300.0
 NOTIFY = "notify"
-AUTOMATION = "automation"
 WRONG_UNITS = frozenset(
     {Refusal.UNIT_POWER, Refusal.UNIT_ENERGY, Refusal.UNIT_SOC, Refusal.UNIT_DURATION}
 )
@@ -52,6 +51,7 @@ class FaultKind(StrEnum):
     FALLBACK_AUTOMATION_MISSING = "fallback_automation_missing"
     FALLBACK_AUTOMATION_OFF = "fallback_automation_off"
     NOTIFY_TARGET_GONE = "notify_target_gone"
+    NORD_POOL_GONE = "nord_pool_gone"
 
 
 FIXABLE = frozenset(
@@ -61,6 +61,7 @@ FIXABLE = frozenset(
         FaultKind.ENTITY_RENAMED,
         FaultKind.WRONG_UNIT,
         FaultKind.ENTITY_NEEDED,
+        FaultKind.NOTIFY_TARGET_GONE,
     }
 )
 # Nothing has to come back for these to be seen: they stand in the entry itself.
@@ -194,6 +195,8 @@ class Inspection:
                 if fault is not None:
                     yield fault
         yield from self._unanswered_fallback(config)
+        if refused_market(self._hass, config):
+            yield Fault(FaultKind.NORD_POOL_GONE, const.CONF_NORD_POOL)
         for target in entity_ids(config, const.CONF_NOTIFY_TARGETS):
             if not self._can_tell(target):
                 new_id = self._new_name(target)
@@ -217,22 +220,28 @@ class Inspection:
     def _unanswered_fallback(self, config: Mapping[str, object]) -> Iterator[Fault]:
         """Yield a fault where pressing the fallback stop would do nothing.
 
-        An input button only does what an automation makes of it. Which one that is, it says
-        itself by naming the button; the preset knows the names of those that do not.
+        An input button only does what an automation makes of it: the package's own, which the
+        preset knows by name, or one that the button triggers. To press it, or to ask for its
+        state, is no answer. Where the package's own is there, no other makes up for it: one that
+        merely notes the presses would be taken for it.
         """
         role = const.CONF_FALLBACK_STOP
         button = next(iter(entity_ids(config, role)), "")
         patterns = preset_of(config).fallback_automations
+        automations = self._hass.data.get(DATA_COMPONENT)
         if (
             not patterns
             or not button
             or split_entity_id(button)[0] != "input_button"
-            or AUTOMATION not in self._hass.config.components
+            or automations is None
         ):
             return
-        known = er.async_get(self._hass).entities
-        found = set(automations_with_entity(self._hass, button))
-        found |= {each for each in known if any(re.fullmatch(p, each) for p in patterns)}
+        there = tuple(automations.entities)  # the registry also knows those that were deleted
+        found = [
+            each.entity_id
+            for each in there
+            if any(re.fullmatch(pattern, each.entity_id) for pattern in patterns)
+        ] or [each.entity_id for each in there if _triggered_by(each.raw_config, button)]
         if not found:
             yield Fault(FaultKind.FALLBACK_AUTOMATION_MISSING, role, button)
         elif not any(self._is_on(each) for each in found):
@@ -296,3 +305,24 @@ class Inspection:
 
 def _data(issue: ir.IssueEntry) -> Mapping[str, str | int | float | None]:
     return issue.data or {}
+
+
+def _triggered_by(automation: Mapping[str, object] | None, entity_id: str) -> bool:
+    """Tell whether a trigger of an automation, as it was written, names an entity."""
+    if automation is None:
+        return False
+    name = re.compile(rf"(?<![\w.]){re.escape(entity_id)}(?!\w)")
+    triggers = (automation.get(key) for key in ("triggers", "trigger"))
+    return any(name.search(text) for each in triggers for text in _texts(each))
+
+
+def _texts(trigger: object) -> Iterator[str]:
+    """Yield what stands in triggers that are on, templates and nested ones included."""
+    if isinstance(trigger, str):
+        yield trigger
+    elif isinstance(trigger, Mapping):
+        if trigger.get("enabled") is not False:
+            yield from _texts(list(trigger.values()))
+    elif isinstance(trigger, list):
+        for each in trigger:
+            yield from _texts(each)

@@ -10,7 +10,7 @@ from .engine.accounting import required
 from .engine.state import State
 from .error_handler import BreakerState, CircuitBreaker, Problem, StaleDataDetector
 from .inputs.sources import Sources
-from .models import Degraded, ErrorState, Instant, Kind, Observation, Readings, Settings
+from .models import Degraded, ErrorState, Instant, Observation, Readings, Settings
 from .planning import PlanSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,9 +86,15 @@ class Lookout:
         return degraded(self.sources, self.readings, state, self._settings(), plan)
 
     def faulty(self) -> tuple[str, str] | None:
-        """Return the first required entity that could not be used at the last look, and why."""
-        return None if self.readings is None else self.sources.faulty(self.readings)
+        """Return the first required entity that could not be read at the last look, and why."""
+        if self.readings is None:
+            return None
+        return self.sources.faulty(self.readings, self._settings())
 
-    def culprit(self, error: ErrorState, running: Kind) -> tuple[str | None, str]:
+    def distrusted(self, state: State) -> tuple[str, str] | None:
+        """Return the first required counter that reads well but cannot be right, and why."""
+        return self.sources.distrusted(state, self._settings())
+
+    def culprit(self, error: ErrorState, state: State) -> tuple[str | None, str]:
         """Return the entity that an error is about, None where there is none, and its problem."""
-        return culprit(error, self.battery, self.sources, self.readings, running)
+        return culprit(error, self.battery, self.sources, self.readings, state, self._settings())

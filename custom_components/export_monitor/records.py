@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
 from .engine.state import State
-from .storage import Record, Storage
+from .storage import UNREADABLE, Record, Storage, to_keep, urgent
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,15 +28,7 @@ class Records:
         """Return the stored record; None where there is none, or none that can be understood."""
         try:
             return await self._storage.load()
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,  # of an older version
-            HomeAssistantError,  # of a newer one
-            OSError,
-        ):
+        except UNREADABLE:
             # An unreadable record must not keep the guard from living.
             _LOGGER.exception("Stored state cannot be understood and is started anew")
             return None
@@ -51,14 +43,9 @@ class Records:
         """Write through what safety rests on; sums can wait some seconds."""
         if self._forgotten:
             return
-        if (
-            before.phase is not after.phase
-            or before.lease != after.lease
-            or (before.session is None) != (after.session is None)
-            or before.faults != after.faults
-        ):
+        if urgent(before, after):
             self._hass.async_create_task(self.save(), "export_monitor record")
-        elif before.meter.counter != after.meter.counter or before.generation != after.generation:
+        elif to_keep(before, after):
             self._storage.save_soon(self._present())
 
     async def save(self) -> bool:

@@ -8,7 +8,13 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResult
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.selector import EntitySelector, EntitySelectorConfig
+from homeassistant.helpers.selector import (
+    EntitySelector,
+    EntitySelectorConfig,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
 from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
@@ -16,6 +22,7 @@ from . import const
 from .flow.answers import (
     FORECAST_BASES,
     may_share,
+    notify_targets,
     refused_charge,
     refused_entities,
     sign_contradicted,
@@ -41,6 +48,8 @@ async def async_create_fix_flow(
         return ConfirmRepairFlow()
     if facts.get("new_id"):
         return AdoptNewName(facts)
+    if facts.get("role") == const.CONF_NOTIFY_TARGETS:
+        return ChooseAnotherTarget(facts)
     return ChooseAnother(facts)
 
 
@@ -116,6 +125,36 @@ class ChooseAnother(MendingFlow):
             ),
             errors=errors,
             description_placeholders=words | {"role": role_name(self.hass, self._role)},
+        )
+
+
+class ChooseAnotherTarget(MendingFlow):
+    """Asks who is told of alarms instead of somebody who cannot be told any more."""
+
+    async def async_step_init(self, user_input: Answers | None = None) -> Result:
+        """Go to the only question; what the frontend sends along here is no answer."""
+        return await self.async_step_replace()
+
+    async def async_step_replace(self, user_input: Answers | None = None) -> Result:
+        """Ask for one of those that can be told now; left empty, nobody takes the place."""
+        entry = self._entry
+        if entry is None:
+            return self.async_abort(reason="entry_gone")
+        if user_input is not None:
+            chosen = str(user_input.get(CONF_ENTITY) or "")
+            rewire(self.hass, entry, self._role, self._old_id, chosen)
+            return self.async_create_entry(data={})
+        told = entity_ids(merged(entry), self._role)
+        others = [each for each in notify_targets(self.hass) if each["value"] not in told]
+        field = SelectSelector(
+            SelectSelectorConfig(options=others, mode=SelectSelectorMode.DROPDOWN)
+        )
+        return self.async_show_form(
+            step_id="replace",
+            data_schema=vol.Schema(  # type: ignore[arg-type]  # the newest end aliases it
+                {vol.Optional(CONF_ENTITY): field}
+            ),
+            description_placeholders=self._words(),
         )
 
 

@@ -41,6 +41,7 @@ class Resilience:
                 each.retry_successes,
                 each.latency_total_s,
                 each.latency_max_s,
+                each.retries,
             )
             for each in before.services
         }
@@ -121,7 +122,7 @@ class Resilience:
             },
             "services": {each.name: _service(each) for each in counts.services},
             "sources": {each.name: _totals(each) for each in counts.sources},
-            "retries": sum(_retries(each) for each in counts.services),
+            "retries": sum(each.retries for each in counts.services),
             "retry_success_rate": _rate(
                 sum(each.retry_successes for each in counts.services), retried
             ),
@@ -132,11 +133,6 @@ class Resilience:
 
 def _totals(counts: CircuitCounts | SourceCounts) -> Report:
     return {key: total for key, total in asdict(counts).items() if key != "name"}
-
-
-def _retries(service: ServiceCounts) -> int:
-    """Return the attempts beyond each call's first; a call that a circuit refused had none."""
-    return max(0, service.attempts - service.calls)
 
 
 def _service(service: ServiceCounts) -> Report:

@@ -9,6 +9,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.util import dt as dt_util
 
 from . import const
+from .engine.start import START_DEADLINE_S
 from .error_handler import POLICIES, BreakerPolicy, RetryPolicy
 from .inputs.formats import as_number
 from .inputs.wiring import entity_ids, is_daily
@@ -52,6 +53,7 @@ LIVE_OPTIONS = frozenset(
 TRUE_WORDS = frozenset({"true", "on", "yes", "1"})
 FALSE_WORDS = frozenset({"false", "off", "no", "0"})
 WATTS_PER_KW = 1000.0
+LEAST_LOOKS = 2  # one may fail, and data that is looked at once a minute is up to a minute old
 
 
 def merged(entry: ConfigEntry) -> Mapping[str, object]:
@@ -81,6 +83,12 @@ def option_time(config: Mapping[str, object], key: str) -> time:
     value = config.get(key)
     found = value if isinstance(value, time) else dt_util.parse_time(str(value))
     return time.fromisoformat(str(const.DEFAULTS[key])) if found is None else found
+
+
+def stale_after(config: Mapping[str, object]) -> float:
+    """Return from which age (s) on data is stale; never before it has been looked at twice."""
+    looks_s = LEAST_LOOKS * option_number(config, const.CONF_SCAN_INTERVAL)
+    return max(option_number(config, const.CONF_STALE_AFTER), looks_s)
 
 
 def preset_of(config: Mapping[str, object]) -> Preset:
@@ -153,10 +161,11 @@ def plan_settings_of(config: Mapping[str, object]) -> PlanSettings:
 
 
 def retry_policy(config: Mapping[str, object]) -> RetryPolicy:
-    """Return how battery writes are tried."""
+    """Return how battery writes are tried: after the time of a start nobody waits for one."""
     return RetryPolicy(
         attempts=int(option_number(config, const.CONF_RETRY_ATTEMPTS)),
         timeout_s=option_number(config, const.CONF_SERVICE_TIMEOUT),
+        deadline_s=START_DEADLINE_S,
     )
 
 

@@ -20,7 +20,7 @@ from .engine.counter import CounterSum
 from .engine.metering import ExportMeter
 from .engine.rolling import Rolling
 from .engine.state import Lease, Phase, State, Stopping
-from .models import ErrorState, PastError, Session
+from .models import Errors, ErrorState, PastError, Session, StandingError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,18 +61,47 @@ class Record:
     history: tuple[PastError, ...]
     rolling: tuple[str, ...] = ()
     """The trails of the last 24 hours as text: two numbers a minute would be 60 KB as JSON."""
+    standing: tuple[StandingError, ...] = ()
+    """What is known of the `faults`."""
+
+    def errors(self) -> Errors:
+        """Return the errors as they were."""
+        return Errors(self.standing, self.history)
 
     def state(self) -> State:
         """Return the controller as it was."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         kept.pop("saved")
         kept.pop("history")
+        kept.pop("standing")
         kept["faults"] = frozenset(self.faults)
         kept["rolling"] = Rolling.unpacked(self.rolling)
         return State(**kept)
 
 
-def record_of(state: State, history: tuple[PastError, ...], saved: datetime) -> Record:
+def urgent(before: State, after: State) -> bool:
+    """Whether a change must be written through: safety rests on it, or somebody's wish."""
+    return (
+        before.phase is not after.phase
+        or before.lease != after.lease
+        or before.faults != after.faults
+        or _limits(before.session) != _limits(after.session)
+    )
+
+
+def to_keep(before: State, after: State) -> bool:
+    """Whether counters have moved: that can wait for some seconds."""
+    return before.meter.counter != after.meter.counter or before.generation != after.generation
+
+
+def _limits(session: Session | None) -> tuple[object, ...] | None:
+    """Return what of a session was asked for; what it has exported so far moves each second."""
+    if session is None:
+        return None
+    return (session.id, session.energy_limit_kwh, session.window_end, session.note)
+
+
+def record_of(state: State, errors: Errors, saved: datetime) -> Record:
     """Return what is to be kept of a controller."""
     return Record(
         saved=saved,
@@ -87,7 +116,8 @@ def record_of(state: State, history: tuple[PastError, ...], saved: datetime) -> 
         last_soc=state.last_soc,
         last_reserve=state.last_reserve,
         faults=tuple(sorted(state.faults)),
-        history=history,
+        history=errors.history,
+        standing=errors.standing,
         rolling=() if state.rolling is None else state.rolling.packed(),
     )
 
@@ -144,6 +174,7 @@ class Storage:
         self._plan_store: Store[dict[str, Any]] = Store(
             hass, PLAN_VERSION, f"{DOMAIN}.{entry_id}.plan", atomic_writes=True
         )
+        self._put_off: Record | None = None
         self._counts: Callable[[], Counts] | None = None
         self._counting = False
         self._writing = asyncio.Lock()
@@ -172,12 +203,23 @@ class Storage:
         """Write at once; raises OSError or HomeAssistantError where the disk refuses."""
         async with self._writing:
             if not self._removed:
+                self._put_off = None  # what is written now is newer
                 await self._store.async_save(encode(record))  # type: ignore[arg-type]
 
     def save_soon(self, record: Record) -> None:
-        """Write within seconds, and at the latest when Home Assistant stops."""
-        if not self._removed:
-            self._store.async_delay_save(lambda: encode(record), DELAY_S)  # type: ignore[arg-type, return-value]
+        """Write within seconds, and at the latest when Home Assistant stops.
+
+        Home Assistant puts a delayed write off each time it is asked for again: a counter that is
+        read every ten seconds would never be written. So it is asked once, and writes the newest.
+        """
+        asked, self._put_off = self._put_off is not None, record
+        if not asked and not self._removed:
+            self._store.async_delay_save(self._written, DELAY_S)
+
+    def _written(self) -> dict[str, Any]:
+        """Return the newest record put off, at the moment of writing."""
+        record, self._put_off = self._put_off, None
+        return encode(record)  # type: ignore[return-value]
 
     async def load_counts(self) -> Counts:
         """Return the totals so far: of the run before where there was one, else the stored ones."""

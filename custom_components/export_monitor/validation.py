@@ -6,7 +6,7 @@ Part of error_handler, which is where the rest of the package imports it from.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
@@ -45,6 +45,7 @@ class Problem(StrEnum):
     UNIT = "unit"
     STALE = "stale"
     FROZEN = "frozen"
+    HELD_BACK = "held_back"
     AWAITING_REPORT = "awaiting_report"
 
 
@@ -173,6 +174,24 @@ class SensorValidation:
             self._accept(step)
         else:
             self._refuse(source, step, f"{held_back_kwh:.3f} kWh", "a step that has flowed")
+
+    def judge_rows(self, source: str, kind: SourceKind, refused: Sequence[object]) -> None:
+        """Count one reading of a list of values; log and count it as invalid with any refused."""
+        self.read_counts[source] += 1
+        if not refused:
+            self._accept(source)
+            return
+        try:
+            text = str(refused[0])[:_LONGEST_STATE]
+        except ValueError:  # an integer of more digits than Python writes
+            text = "a number without end"
+        self._refuse(source, source, repr(text), _RANGES[kind].text)
+
+    @staticmethod
+    def in_range(kind: SourceKind, value: float) -> bool:
+        """Tell whether a value in the kind's canonical unit can be true."""
+        bounds = _RANGES[kind]
+        return bounds.low <= value <= bounds.high
 
     def count_outage(self, source: str, *, cached: bool) -> None:
         """Count a read of a source that is out: from the cache, or in vain."""

@@ -8,6 +8,7 @@ import pytest
 from custom_components.export_monitor import const
 from custom_components.export_monitor.battery import Battery
 from custom_components.export_monitor.engine.state import Phase, Write, WriteKind
+from custom_components.export_monitor.error_handler import Outcome
 from custom_components.export_monitor.inputs.sources import NumberLimits
 from custom_components.export_monitor.presets import ALPHAESS, GENERIC, Preset
 from custom_components.export_monitor.settings import preset_of
@@ -113,3 +114,16 @@ async def test_a_battery_that_counts_its_time_in_coarse_steps_stays_armed(build:
     assert written == [15.0, 30.0]
     assert house.state.phase is Phase.ACTIVE
     assert house.discharging
+
+
+async def test_a_patient_command_still_ends_with_the_time_of_a_start(house: House) -> None:
+    await house.set_up(**{const.CONF_SERVICE_TIMEOUT: 60, const.CONF_RETRY_ATTEMPTS: 5})
+    house.damage(POWER, "hang")
+    battery = house.runtime.control.lookout.battery
+    write = Write(1, 0, WriteKind.POWER, 3000)
+    task = house.hass.async_create_task(battery.carry_out(write, lambda: True))
+    await house.advance(115)
+    assert not task.done()
+    await house.advance(10, until=task.done)
+    assert task.done()
+    assert task.result().outcome is Outcome.DEADLINE

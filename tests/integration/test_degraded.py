@@ -173,6 +173,33 @@ async def test_a_lost_price_is_cached_while_its_slots_last(house: House) -> None
     assert house.entity("system_health") == "Healthy", "manual control stays"
 
 
+async def test_of_two_price_entities_the_lost_one_is_named_and_its_hours_stay(
+    house: House,
+) -> None:
+    both = ["event.octopus_export_current_day_rates", "event.octopus_export_next_day_rates"]
+    await house.set_up(
+        wiring={const.CONF_EXPORT_PRICES: both},
+        enable_ci_planning=True,
+        planning_objective="price",
+        import_price=0.28,
+    )
+    start, half = house.plant.now, timedelta(minutes=30)
+    for n, entity_id in enumerate(both):
+        row = {"start": start + n * half, "end": start + (n + 1) * half, "value_inc_vat": 0.15}
+        house.hass.states.async_set(entity_id, start.isoformat(), {"rates": [row]})
+    await house.advance(20)
+    assert const.CONF_EXPORT_PRICES not in _degraded(house)
+    house.hass.states.async_set(both[0], "unavailable")
+    await house.advance(20)
+    told = _degraded(house)[const.CONF_EXPORT_PRICES]
+    assert (told["why"], told["instead"]) == ("lost", "cached")
+    assert told["since"] is not None
+    readings = house.runtime.control.readings
+    assert readings is not None
+    assert readings.export_price is not None
+    assert readings.export_price.slots[0].start == start
+
+
 async def test_planning_by_carbon_needs_more_than_the_present_level(house: House) -> None:
     await house.set_up(wiring={const.CONF_CARBON: [CARBON]}, enable_auto_discharge=True)
     house.hass.states.async_set(CARBON, "moderate")

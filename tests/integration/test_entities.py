@@ -273,6 +273,21 @@ async def test_the_age_ticks_by_itself_once_it_is_no_longer_normal(ready: House)
     assert attributes["source_ages"][FEED_IN_TODAY] >= 0
 
 
+async def test_looking_once_a_minute_is_healthy_in_all_of_it(build: Build) -> None:
+    house = build()
+    await house.set_up(scan_interval=60, stale_after=30)
+    await house.advance(75)
+    assert house.attributes("data_staleness")["threshold_seconds"] == 120
+    seen = set()
+    for _ in range(24):
+        await house.advance(5)
+        seen.add(house.entity("system_health"))
+    assert seen == {"Healthy"}
+    house.silence(*house.home.states())
+    await house.advance(240, until=lambda: house.entity("system_health") != "Healthy")
+    assert house.entity("system_health") == "Stale Data"
+
+
 async def test_data_stale_for_five_minutes_is_an_error(ready: House) -> None:
     house = ready
     house.silence(*house.home.states())

@@ -148,6 +148,23 @@ async def test_a_lost_connection_is_tried_twice_then_a_quarter_of_an_hour_later(
     assert pool.prices()[0] == 2.2
 
 
+async def test_a_circuit_that_opened_is_closed_by_asking_for_today_once_more(pool: Pool) -> None:
+    pool.answer = pool.refuses
+    await pool.look()
+    await pool.look(15)
+    assert pool.circuit.state is BreakerState.OPEN
+    pool.answer = pool.tells
+    await pool.look(15)
+    before = len(pool.asked)
+    assert pool.circuit.state is BreakerState.HALF_OPEN, "one answer of two"
+    assert pool.circuit.outage_s == 0
+    for _ in range(25):
+        await pool.look(1)
+    assert pool.circuit.state is BreakerState.CLOSED
+    assert pool.asked[before:] == ["2026-06-21"]
+    assert len(pool.prices()) == 24
+
+
 async def test_what_is_known_serves_until_its_last_hour_ends_and_is_marked(pool: Pool) -> None:
     await pool.look()
     pool.answer = pool.refuses
@@ -169,6 +186,22 @@ async def test_an_integration_that_is_not_there_is_a_lost_source(
     assert pool.ours.lost == NOON
     assert pool.prices() == []
     assert pool.circuit.total_failures == 0, "there is nothing that a pause would mend"
+
+
+async def test_a_price_that_is_no_number_is_logged_and_counted(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def odd(call: ServiceCall) -> ServiceResponse:
+        hours = market_day(date(2026, 6, 21))
+        return {"SE3": [{**hours[0], "price": "soon"}, *hours[1:]]}  # type: ignore[dict-item]
+
+    pool.answer = odd
+    await pool.look()
+    assert len(pool.prices()) == 23
+    assert pool.validation.invalid_counts[SOURCE] == 1
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert SOURCE in lines[0]
 
 
 @pytest.mark.parametrize("response", [{}, {"SE3": None}, {"SE3": [{"start": "soon"}]}])

@@ -11,6 +11,7 @@ import voluptuous as vol
 
 from custom_components.export_monitor.engine.state import Phase
 from custom_components.export_monitor.models import ErrorState
+from simulator.faults import Fault
 from tests.integration.house import House
 
 PHONE = "notify.mobile_app_anna"
@@ -108,13 +109,52 @@ async def test_who_was_alarmed_gets_one_all_clear(told: House, phones: Phones) -
     await told.advance(5)
     phones.how.clear()
     phones.sent.clear()
-    told.runtime.coordinator.clear_error_state(ErrorState.STOP_FAILED)
+    told.runtime.control.withdraw(ErrorState.STOP_FAILED)
     await told.advance(120)
     assert phones.to(OLD) == []  # it never heard of the alarm
     (clear,) = phones.to(PHONE)
     assert "proven" in clear["message"]
     assert clear["data"]["tag"] == "export_monitor_discharge_stop_failed"  # replaces the alarm
     assert len(phones.to(ENTITY)) == 1
+
+
+async def test_what_is_only_acknowledged_gets_no_all_clear(told: House, phones: Phones) -> None:
+    told.runtime.coordinator.set_error_state(ErrorState.OVER_EXPORT)
+    await told.settle()
+    phones.sent.clear()
+    told.runtime.coordinator.clear_error_state(ErrorState.OVER_EXPORT)
+    await told.advance(10)
+    assert phones.sent == []
+    assert told.notification("over_export") is None
+
+
+async def test_a_reload_shows_again_what_stands_and_wakes_nobody_for_it(
+    told: House, phones: Phones
+) -> None:
+    control = told.runtime.control
+    control.report(ErrorState.OVER_EXPORT, "0.64 > 0.60 kWh")
+    (before,) = control.errors.standing
+    await told.advance(60)
+    phones.sent.clear()
+    assert await told.hass.config_entries.async_reload(told.entry.entry_id)
+    await told.advance(10)
+    assert phones.sent == []
+    assert "0.64 > 0.60 kWh" in (told.notification("over_export") or "")
+    assert told.runtime.control.errors.standing == (before,)  # since when, and how often
+
+
+async def test_a_reload_alarms_again_for_a_stop_that_is_unproven(
+    told: House, phones: Phones
+) -> None:
+    await told.discharge(30)
+    told.plant.faults.on(Fault.DROP)
+    with pytest.raises(HomeAssistantError):
+        await told.call("stop_discharge")
+    phones.sent.clear()
+    assert await told.hass.config_entries.async_reload(told.entry.entry_id)
+    await told.advance(10)
+    (again,) = phones.to(PHONE)
+    assert again["title"] == "Discharge Stop Failed"
 
 
 async def test_an_alarm_that_is_repeated_is_sent_once(told: House, phones: Phones) -> None:
@@ -212,7 +252,7 @@ async def test_an_all_clear_follows_an_alarm_that_is_still_on_its_way(
     told.runtime.coordinator.set_error_state(ErrorState.STOP_FAILED)
     await told.advance(2)
     phones.how.clear()
-    told.runtime.coordinator.clear_error_state(ErrorState.STOP_FAILED)
+    told.runtime.control.withdraw(ErrorState.STOP_FAILED)
     await told.advance(2)
     (clear,) = phones.to(OLD)
     assert "proven" in clear["message"]

@@ -10,7 +10,7 @@ from custom_components.export_monitor.const import CONF_PERIOD
 from custom_components.export_monitor.engine.rolling import Rolling, Trail
 from custom_components.export_monitor.engine.state import Phase, State
 from custom_components.export_monitor.inputs.sources import NumberLimits
-from custom_components.export_monitor.models import ErrorState, Kind, Settings
+from custom_components.export_monitor.models import Errors, ErrorState, Kind, Settings
 from custom_components.export_monitor.storage import Record, Storage, record_of
 from tests.integration.house import House
 
@@ -90,6 +90,6 @@ async def test_the_last_24_hours_survive_a_restart(house: House, hass: HomeAssis
 def test_a_record_keeps_the_trails() -> None:
     rolling = Rolling(Trail((5, 6, 9), (1, 2, 3)), Trail((5,), (7,)))
     state = replace(State(), rolling=rolling)
-    kept = record_of(state, (), datetime(2026, 6, 15, tzinfo=UTC))
+    kept = record_of(state, Errors(), datetime(2026, 6, 15, tzinfo=UTC))
     assert kept.rolling == ("5:1 1 3:1", "5:7")
     assert kept.state().rolling == rolling

@@ -374,6 +374,7 @@ async def test_an_entry_that_is_gone_ends_its_flows(ready: House) -> None:
     for facts in (
         {"entry_id": "gone", "role": const.CONF_SOC, "entity_id": SOC, "new_id": OTHER_SOC},
         {"entry_id": "gone", "role": const.CONF_SOC, "entity_id": SOC, "new_id": ""},
+        {"entry_id": "gone", "role": const.CONF_NOTIFY_TARGETS, "entity_id": "x", "new_id": ""},
         None,
     ):
         flow = await async_create_fix_flow(ready.hass, "x", dict(facts) if facts else None)
@@ -475,6 +476,7 @@ def _pressed(name: str, trigger: dict[str, Any]) -> dict[str, Any]:
 
 BY_NAME = {"trigger": "event", "event_type": "nothing"}
 BY_BUTTON = {"trigger": "state", "entity_id": RESET_FULL}
+OTHER = {"trigger": "state", "entity_id": f"{RESET_FULL}_2"}
 
 
 @pytest.mark.parametrize(
@@ -513,6 +515,72 @@ async def test_a_button_that_nothing_answers_is_told(ready: House) -> None:
     assert issue.translation_placeholders["entity"] == RESET_FULL
 
 
+PRESS = {"action": "input_button.press", "target": {"entity_id": RESET_FULL}}
+NIGHTLY = {**_pressed("nightly reset", BY_NAME), "actions": [PRESS]}
+
+
+async def test_an_automation_that_presses_the_button_does_not_answer_it(ready: House) -> None:
+    waits = {"condition": "state", "entity_id": RESET_FULL, "state": "unknown"}
+    await _automations(
+        ready, NIGHTLY, {**_pressed("waits", BY_NAME), "conditions": [waits]}, _pressed("x", OTHER)
+    )
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
+
+
+async def test_the_packages_own_automation_is_judged_alone(ready: House) -> None:
+    house = ready
+    own = _pressed("my own log of presses", BY_BUTTON)
+    await _automations(house, _pressed("AlphaESS - full reset", BY_BUTTON), NIGHTLY, own)
+    (theirs,) = (
+        each for each in house.hass.states.async_entity_ids("automation") if "full_reset" in each
+    )
+    await house.hass.services.async_call(
+        "automation", "turn_off", {"entity_id": theirs}, blocking=True
+    )
+    await house.advance(SETTLED_S + 70)
+    issue = _issues(house)["fallback_automation_off"]
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["entity"] == theirs
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        {"trigger": "state", "entity_id": ["input_button.other", RESET_FULL]},
+        {"trigger": "template", "value_template": f"{{{{ states('{RESET_FULL}') != 'x' }}}}"},
+        {"triggers": [{"trigger": "state", "entity_id": RESET_FULL}]},
+    ],
+    ids=["one of several", "in a template", "nested"],
+)
+async def test_every_trigger_that_names_the_button_answers_it(
+    ready: House, trigger: dict[str, Any]
+) -> None:
+    await _automations(ready, _pressed("my own reset", trigger), NIGHTLY)
+    await ready.advance(SETTLED_S + 70)
+    assert _issues(ready) == {}
+
+
+async def test_a_trigger_that_is_switched_off_answers_nothing(ready: House) -> None:
+    await _automations(ready, _pressed("my own reset", {**BY_BUTTON, "enabled": False}))
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
+
+
+async def test_an_automation_in_the_old_style_answers_too(ready: House) -> None:
+    old = {"platform": "state", "entity_id": RESET_FULL}
+    await _automations(ready, {"id": "old", "alias": "old", "trigger": old, "action": []})
+    await ready.advance(SETTLED_S + 70)
+    assert _issues(ready) == {}
+
+
+async def test_the_packages_automation_that_left_only_its_name_is_missing(ready: House) -> None:
+    _register(ready, "automation.alphaess_full_reset")
+    await _automations(ready, NIGHTLY)
+    await ready.advance(SETTLED_S + 70)
+    assert set(_issues(ready)) == {"fallback_automation_missing"}
+
+
 # Notify targets
 
 
@@ -520,7 +588,7 @@ async def test_a_target_that_is_gone_is_told_until_it_is_back(house: House) -> N
     await house.set_up(notify_targets=["notify.mobile_app_anna"])
     await house.advance(SETTLED_S + 70)
     issue = _issues(house)["notify_target_gone"]
-    assert not issue.is_fixable
+    assert issue.is_fixable
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["entity"] == "notify.mobile_app_anna"
 
@@ -529,6 +597,50 @@ async def test_a_target_that_is_gone_is_told_until_it_is_back(house: House) -> N
 
     house.hass.services.async_register("notify", "mobile_app_anna", take)
     await house.advance(61)
+    assert _issues(house) == {}
+
+
+async def _take_messages(house: House, *names: str) -> None:
+    async def take(call: object) -> None:
+        del call
+
+    for name in names:
+        house.hass.services.async_register("notify", name, take)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"entity": "notify.mobile_app_new"}, ["notify.mobile_app_new", "notify.pushover"]),
+        ({}, ["notify.pushover"]),
+    ],
+    ids=["another", "nobody"],
+)
+async def test_a_target_that_is_gone_is_replaced_or_taken_off_in_a_form(
+    house: House, answers: dict[str, str], told: list[str]
+) -> None:
+    await _take_messages(house, "pushover", "mobile_app_new")
+    await house.set_up(notify_targets=["notify.mobile_app_anna", "notify.pushover"])
+    await house.advance(SETTLED_S + 70)
+    form = await _begin(house, _issues(house)["notify_target_gone"])
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "replace")
+    assert form["description_placeholders"]["entity"] == "notify.mobile_app_anna"
+    offered = {each["value"] for each in form["data_schema"].schema["entity"].config["options"]}
+    assert offered == {"notify.mobile_app_new"}, "who is told already is no replacement"
+    result = await _answer(house, form, **answers)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert house.entry.options[const.CONF_NOTIFY_TARGETS] == told
+    await house.advance(70)
+    assert _issues(house) == {}
+
+
+async def test_the_last_target_that_is_gone_leaves_nobody_to_tell(house: House) -> None:
+    await house.set_up(notify_targets=["notify.mobile_app_anna"])
+    await house.advance(SETTLED_S + 70)
+    form = await _begin(house, _issues(house)["notify_target_gone"])
+    await _answer(house, form)
+    assert const.CONF_NOTIFY_TARGETS not in house.entry.options
+    await house.advance(70)
     assert _issues(house) == {}
 
 
@@ -541,4 +653,22 @@ async def test_a_renamed_target_is_followed(house: House) -> None:
     form = await _begin(house, _issues(house)["entity_renamed"])
     await _answer(house, form)
     assert house.entry.options[const.CONF_NOTIFY_TARGETS] == ["notify.cellar"]
+    assert _issues(house) == {}
+
+
+# The market
+
+
+async def test_a_market_that_is_not_there_is_told_until_one_that_is_is_chosen(house: House) -> None:
+    await house.set_up(wiring={const.CONF_NORD_POOL: "gone"})
+    await house.advance(SETTLED_S + 70)
+    issue = _issues(house)["nord_pool_gone"]
+    assert not issue.is_fixable
+    assert issue.severity is ir.IssueSeverity.WARNING
+    pool = MockConfigEntry(domain="nordpool")
+    pool.add_to_hass(house.hass)
+    data = {**house.entry.data, const.CONF_NORD_POOL: pool.entry_id}
+    house.hass.config_entries.async_update_entry(house.entry, data=data)
+    await house.settle()
+    await house.advance(SETTLED_S + 70)
     assert _issues(house) == {}

@@ -1,11 +1,12 @@
 """A discharge survives reloads and restarts, and nothing else: resumed, or stopped and proven."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import CoreState
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.export_monitor import ORPHANS, const
@@ -365,6 +366,23 @@ async def test_a_damaged_field_of_a_record_loses_the_record_not_the_guard(
         assert house.state.session.origin == "adopted"
         await house.call("stop_discharge")
         assert not house.discharging
+
+
+async def test_counters_read_every_few_seconds_are_written_all_the_same(
+    ready: House, hass_storage: dict[str, Any]
+) -> None:
+    house = ready
+    house.plant.pv_w, house.plant.load_w = 3000.0, 0.0
+    ages = []
+    for _ in range(30):
+        await house.advance(10)
+        for counter in (WIRING[const.CONF_EXPORT_ENERGY], *WIRING[const.CONF_PV_ENERGY]):
+            shown = house.hass.states.get(counter)
+            assert shown is not None
+            house.hass.states.async_set(counter, shown.state, shown.attributes, force_update=True)
+        saved = datetime.fromisoformat(hass_storage[_key(house)]["data"]["saved"])
+        ages.append((dt_util.utcnow() - saved).total_seconds())
+    assert max(ages[9:]) <= 30  # the counters have moved by then
 
 
 async def test_what_one_run_put_off_never_overwrites_what_the_next_wrote(

@@ -9,7 +9,7 @@ import voluptuous as vol
 
 from custom_components.export_monitor import const
 from custom_components.export_monitor.models import ErrorState
-from tests.integration.house import House
+from tests.integration.house import WIRING, House
 
 
 async def _second(house: House) -> MockConfigEntry:
@@ -200,6 +200,35 @@ async def test_the_button_closes_every_circuit(ready: House) -> None:
     button = {"entity_id": "button.export_monitor_reset_circuit_breakers"}
     await ready.hass.services.async_call("button", "press", button, blocking=True)
     assert {circuit.state for circuit in circuits.values()} == {"closed"}
+
+
+async def test_a_refresh_between_the_polls_is_no_poll_to_the_update_circuit(ready: House) -> None:
+    circuit = ready.runtime.coordinator.circuits[0]
+    ready.hide(WIRING[const.CONF_SOC])
+    await ready.advance(11)
+    polled = circuit.failures
+    assert polled == 1
+    for _ in range(4):
+        await ready.call("reset_circuit_breaker", circuit_name="battery_commands")
+    assert circuit.failures == polled
+    ready.show()
+    await ready.runtime.coordinator.async_refresh()
+    assert ready.runtime.coordinator.get_data_age() == 0, "it shows what it found all the same"
+    assert circuit.failures == polled
+    await ready.advance(11)
+    assert circuit.failures == 0
+
+
+async def test_whoever_refreshes_all_the_time_feeds_the_circuit_as_often_as_polls_would(
+    ready: House,
+) -> None:
+    coordinator = ready.runtime.coordinator
+    circuit = coordinator.circuits[0]
+    before = circuit.successes
+    for _ in range(20):
+        await ready.advance(3)
+        await coordinator.async_refresh()
+    assert 5 <= circuit.successes - before <= 7
 
 
 async def test_with_two_entries_the_new_services_ask_which_one_too(ready: House) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.entity import entity_sources
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -125,6 +126,46 @@ async def test_another_device_is_no_sibling(build: Build) -> None:
     assert _readings(house).soc.usable
     await house.advance(20)
     assert _readings(house).soc.problem == "stale"
+
+
+RESTING, REPORTING = "sensor.resting_soc", "sensor.reporting_grid"
+
+
+def _entity_without_device(house: House, entity_id: str, platform: str, *, unique: bool) -> None:
+    """Let a YAML platform have made an entity; without a unique id no registry knows it."""
+    if unique:
+        name = entity_id.partition(".")[2]
+        er.async_get(house.hass).async_get_or_create(
+            "sensor", platform, name, suggested_object_id=name
+        )
+    else:
+        entity_sources(house.hass)[entity_id] = {"domain": platform}
+
+
+@pytest.mark.parametrize("unique", [True, False])
+@pytest.mark.parametrize(
+    ("soc_platform", "grid_platform", "problem"),
+    [
+        ("modbus", "modbus", None),
+        ("mqtt", "modbus", "stale"),  # the SOC's broker may be dead
+        ("template", "modbus", None),  # made of what the package polls, and silent at rest
+        ("utility_meter", "modbus", None),
+        ("mqtt", "template", "stale"),  # what is computed shows no broker alive
+    ],
+)
+async def test_without_a_device_the_same_integration_vouches_for_what_rests(
+    build: Build, soc_platform: str, grid_platform: str, problem: str | None, *, unique: bool
+) -> None:
+    house = build()
+    _entity_without_device(house, RESTING, soc_platform, unique=unique)
+    _entity_without_device(house, REPORTING, grid_platform, unique=unique)
+    await house.set_up(wiring={const.CONF_SOC: RESTING, const.CONF_GRID_POWER: REPORTING})
+    house.hass.states.async_set(RESTING, "70", {"unit_of_measurement": "%"})
+    for n in range(20):
+        power = {"unit_of_measurement": "W"}
+        house.hass.states.async_set(REPORTING, str(500 + n), power)
+        await house.advance(5)
+    assert _readings(house).soc.problem == problem
 
 
 async def test_a_counter_that_reports_an_old_value_long_ago_is_stale(ready: House) -> None:

@@ -82,6 +82,20 @@ async def test_a_retry_that_works_is_a_success_of_the_retries(ready: House) -> N
     assert shown["retry_success_rate"] == 100.0
 
 
+async def test_calls_that_were_refused_or_withdrawn_take_no_retry_back(ready: House) -> None:
+    house = ready
+    house.damage(WIRING[const.CONF_DISCHARGE_POWER], "raise")
+    with pytest.raises(HomeAssistantError):
+        await house.call("start_discharge")
+    resilience = house.runtime.coordinator.resilience
+    assert resilience.report()["retries"] == 2
+    power = {"entity_id": WIRING[const.CONF_DISCHARGE_POWER], "value": 1}
+    call = house.runtime.control.lookout.battery._call
+    for _ in range(3):
+        await call.call("input_number", "set_value", power, guard=lambda: False)
+    assert resilience.report()["retries"] == 2
+
+
 async def test_a_circuit_that_opens_shows_at_once(ready: House) -> None:
     circuit = ready.runtime.coordinator.resilience.circuits[BATTERY_CIRCUIT]
     for _ in range(5):
@@ -244,7 +258,6 @@ def _issue(house: House, circuit: str) -> Any:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("battery_commands", "circuit_open"),
         ("export_monitor_update", "circuit_open"),
         ("forecast", "source_open"),
         ("notify.phone", "channel_open"),
@@ -264,20 +277,66 @@ async def test_a_circuit_open_for_five_minutes_is_reported_until_it_closes(
     await house.advance(30)
     assert _issue(house, name).translation_key == words
     await house.advance(30)
-    assert caplog.text.count(f"Circuit {name} has not closed for 5 minutes") == 1
+    assert caplog.text.count(f"Circuit {name} has failed for 5 minutes") == 1
     await house.call("reset_circuit_breaker", circuit_name=name)
     await house.advance(6)
     assert _issue(house, name) is None
 
 
-async def test_an_outage_is_withdrawn_with_the_entry(ready: House) -> None:
-    circuit = ready.runtime.coordinator.resilience.circuits[BATTERY_CIRCUIT]
+async def test_a_battery_that_may_be_tried_again_is_reported_only_after_its_next_failure(
+    ready: House,
+) -> None:
+    house = ready
+    circuit = house.runtime.coordinator.resilience.circuits[BATTERY_CIRCUIT]
     for _ in range(5):
         circuit.record_failure()
-    await ready.advance(OUTAGE_S + 10)
-    assert _issue(ready, BATTERY_CIRCUIT) is not None
-    assert await ready.hass.config_entries.async_unload(ready.entry.entry_id)
-    assert _issue(ready, BATTERY_CIRCUIT) is None
+    await house.advance(OUTAGE_S + 10)
+    assert circuit.can_attempt()
+    assert _issue(house, BATTERY_CIRCUIT) is None, "a start would be carried out"
+    house.damage(WIRING[const.CONF_DISCHARGE_POWER], "raise")
+    with pytest.raises(HomeAssistantError):
+        await house.call("start_discharge")
+    await house.advance(6)
+    assert _issue(house, BATTERY_CIRCUIT).translation_key == "circuit_open"
+    await house.advance(60)
+    assert _issue(house, BATTERY_CIRCUIT) is None
+
+
+async def test_one_message_that_arrives_ends_the_report_of_a_dead_channel(house: House) -> None:
+    works = False
+
+    async def take(call: object) -> None:
+        del call
+        if not works:
+            raise HomeAssistantError("gone")
+
+    house.hass.services.async_register("notify", "pushover", take)
+    await house.set_up(notify_targets=["notify.pushover"])
+    for _ in range(2):
+        await house.call("emergency_alert", message="Hello", severity="info")
+    await house.advance(OUTAGE_S + 10)
+    assert _issue(house, "notify.pushover").translation_key == "channel_open"
+    works = True
+    await house.call("emergency_alert", message="Hello", severity="info")
+    await house.advance(6)
+    assert _issue(house, "notify.pushover") is None
+    await house.advance(OUTAGE_S + 10)
+    assert _issue(house, "notify.pushover") is None, "nothing has failed since"
+    works = False
+    await house.call("emergency_alert", message="Hello", severity="info")
+    await house.advance(OUTAGE_S + 10)
+    assert _issue(house, "notify.pushover") is not None
+
+
+async def test_an_outage_is_withdrawn_with_the_entry(house: House) -> None:
+    await house.set_up(wiring=FORECAST)
+    circuit = house.runtime.coordinator.resilience.circuits["forecast"]
+    for _ in range(3):
+        circuit.record_failure()
+    await house.advance(OUTAGE_S + 10)
+    assert _issue(house, "forecast") is not None
+    assert await house.hass.config_entries.async_unload(house.entry.entry_id)
+    assert _issue(house, "forecast") is None
 
 
 async def test_statistics_live_through_a_boot_without_inputs(house: House) -> None:

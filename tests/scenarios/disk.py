@@ -3,8 +3,16 @@
 import json
 
 from custom_components.export_monitor.engine.state import State
-from custom_components.export_monitor.models import PastError
-from custom_components.export_monitor.storage import DELAY_S, Record, decode, encode, record_of
+from custom_components.export_monitor.models import Errors
+from custom_components.export_monitor.storage import (
+    DELAY_S,
+    Record,
+    decode,
+    encode,
+    record_of,
+    to_keep,
+    urgent,
+)
 
 from .faults import Faults
 from .schedule import FaultKind
@@ -28,31 +36,24 @@ class Disk:
         record: Record = decode(Record, json.loads(self._stored))
         return record
 
-    def save(self, state: State, history: tuple[PastError, ...]) -> bool:
+    def save(self, state: State, errors: Errors) -> bool:
         """Write; tell whether it was written."""
         self._due = None
         if self._faults.stands(FaultKind.STORAGE_FAILS):
             return False
-        self._stored = json.dumps(encode(record_of(state, history, self._stage.utc)))
+        self._stored = json.dumps(encode(record_of(state, errors, self._stage.utc)))
         return True
 
-    def save_if_due(
-        self, state: State, history: tuple[PastError, ...], *, leaving: bool = False
-    ) -> None:
+    def save_if_due(self, state: State, errors: Errors, *, leaving: bool = False) -> None:
         """Write what was put off; with Home Assistant `leaving`, at once."""
         if self._due is not None and (leaving or self._stage.plant.elapsed_s >= self._due):
-            self.save(state, history)
+            self.save(state, errors)
 
-    def keep(self, before: State, after: State, history: tuple[PastError, ...]) -> None:
+    def keep(self, before: State, after: State, errors: Errors) -> None:
         """Write what safety hangs on at once, sums a little later."""
-        if (
-            before.phase is not after.phase
-            or before.lease != after.lease
-            or (before.session is None) != (after.session is None)
-            or before.faults != after.faults
-        ):
-            self.save(after, history)
-        elif before.meter.counter != after.meter.counter or before.generation != after.generation:
+        if urgent(before, after):
+            self.save(after, errors)
+        elif to_keep(before, after) and self._due is None:
             self._due = self._stage.plant.elapsed_s + DELAY_S
 
     def forget_due(self) -> None:

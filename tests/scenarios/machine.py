@@ -39,7 +39,12 @@ from custom_components.export_monitor.error_handler import (
 )
 from custom_components.export_monitor.inputs.sources import Sources
 from custom_components.export_monitor.models import EndReason, Errors, Instant, Observation
-from custom_components.export_monitor.settings import breaker_policy, option_number, settings_of
+from custom_components.export_monitor.settings import (
+    breaker_policy,
+    option_number,
+    settings_of,
+    stale_after,
+)
 
 from .calls import Calls, Course, Result
 from .disk import Disk
@@ -145,11 +150,11 @@ class Machine:
             self._observe()
         for number in tuple(self._courses):
             self._resume(number)
-        self._disk.save_if_due(self.state, self.errors.history)
+        self._disk.save_if_due(self.state, self.errors)
         if self._leaving_since is not None:
             waited = self.stage.second - self._leaving_since
             if self.state.phase is Phase.IDLE or waited >= SHUTDOWN_WAIT_S:
-                self._disk.save_if_due(self.state, self.errors.history, leaving=True)
+                self._disk.save_if_due(self.state, self.errors, leaving=True)
                 self._die()
 
     # Life
@@ -160,20 +165,18 @@ class Machine:
         for arrival in self.stage.all_states():
             self.table.take(arrival)
         self._build(starting_up=starting_up)
-        self.state, self.errors = State(), Errors()
+        self.state, known = State(), Errors()
         record = self._disk.load()
         if record is not None:
             self.state = resume(record.state(), Instant(record.saved, 0.0), self._now())
-            self.errors = Errors(history=record.history)
-        self._took_over()
+            known = record.errors()
+        self._took_over(known)
 
     def _build(self, *, starting_up: bool) -> None:
         """Build the rooms as `async_setup_entry` does."""
         config = self.config
         self.validation = SensorValidation()
-        self.staleness = StaleDataDetector(
-            self._mono, option_number(config, const.CONF_STALE_AFTER)
-        )
+        self.staleness = StaleDataDetector(self._mono, stale_after(config))
         self.update_circuit, self.battery_circuit = (
             CircuitBreaker(
                 name,
@@ -209,11 +212,8 @@ class Machine:
         self._queue.clear()
         self._disk.forget_due()
 
-    def _took_over(self) -> None:
-        history = self.errors.history
-        for error in self.state.faults:
-            self._report(Raise(error))
-        self.errors = replace(self.errors, history=history)
+    def _took_over(self, known: Errors) -> None:
+        self.errors = ledger.kept(known, self.state.faults)
         self.alive, self._leaving_since = True, None
         self._observe()
         self._poll()
@@ -233,8 +233,7 @@ class Machine:
             before = self.state, self._now(), self.errors
             self._build(starting_up=False)
             self.state = resume(before[0], before[1], self._now())
-            self.errors = Errors(history=before[2].history)
-            self._took_over()
+            self._took_over(before[2])
 
     def _die(self) -> None:
         self.stage.home.kill()
@@ -301,7 +300,10 @@ class Machine:
             self.staleness.mark_update()
             if was_stale:
                 self._observe()
-        elif self.sources.faulty(self.readings) is not None and not self._awaits_reports():
+        elif (
+            self.sources.faulty(self.readings, self.settings) is not None
+            and not self._awaits_reports()
+        ):
             self.update_circuit.record_failure()
 
     def _awaits_reports(self) -> bool:
@@ -325,7 +327,7 @@ class Machine:
                 self._carry_out(command)
             if before is not self.state:
                 self.sources.judge_steps(before, self.state)
-                self._disk.keep(before, self.state, self.errors.history)
+                self._disk.keep(before, self.state, self.errors)
         self._taking = False
 
     def _carry_out(self, command: Command) -> None:
@@ -359,7 +361,7 @@ class Machine:
 
     def _course(self, write: Write) -> Course:
         lasting = write.kind is WriteKind.SWITCH_ON or self.state.modulation.raises(write.id)
-        if lasting and not self._disk.save(self.state, self.errors.history):
+        if lasting and not self._disk.save(self.state, self.errors):
             self._queue.append(Answered(self._now(), write, ok=False, detail="not written"))
             return Result(Outcome.FAILED)
         result = yield from self.calls.carry_out(write, lambda: self.state.epoch == write.epoch)

@@ -24,9 +24,10 @@ class Table:
         """Return an entity's state."""
         return self._states.get(entity_id)
 
-    def device(self, entity_id: str) -> str | None:
-        """Return its device: all of them belong to one."""
-        return None
+    def related(self, entity_id: str, other_id: str) -> bool:
+        """Tell that all of them belong to one device."""
+        del entity_id, other_id
+        return True
 
     def identity(self, entity_id: str) -> str | None:
         """Return what it is known by: its name."""

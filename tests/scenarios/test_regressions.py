@@ -330,6 +330,26 @@ SCHEDULES = {
         retry_s=45,
         length=404,
     ),
+    # 4: the counter that a frozen grid sensor accused rests, says nothing, and was never acquitted.
+    "a grid sensor that is frozen while it exports": Schedule(
+        settings=Settings(
+            soc=88.14,
+            capacity_kwh=14.0,
+            load_w=200.0,
+            generated_before=0.2,
+            basis=Basis.GENERATED,
+            contract_kwh=0.2,
+            margin_kwh=0.1,
+            absent=("load",),
+            service_s=1,
+            write_s=0.3,
+            jitter_s=0.5,
+        ),
+        start_at=92,
+        stop_at=171,
+        faults=(Fault(FaultKind.SENSOR_FROZEN, at=156, duration=60, target="grid", value=0.5),),
+        length=287,
+    ),
 }
 
 

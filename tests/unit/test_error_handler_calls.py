@@ -80,7 +80,7 @@ def test_a_retry_is_a_second_attempt_and_may_succeed_or_fail() -> None:
     ):
         statistics.add(result)
     assert (statistics.calls, statistics.successes, statistics.attempts) == (4, 2, 6)
-    assert (statistics.retried, statistics.retry_successes) == (2, 1)
+    assert (statistics.retried, statistics.retries, statistics.retry_successes) == (2, 3, 1)
     assert (statistics.latency_total_s, statistics.latency_max_s) == (2.25, 1.5)
 
 

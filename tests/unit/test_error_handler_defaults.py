@@ -77,6 +77,21 @@ def test_an_outage_counts_from_the_first_opening_through_all_trials() -> None:
     assert (breaker.failures, breaker.opened) == (4, 4)
 
 
+def test_a_trial_that_worked_ends_an_outage_and_the_next_failure_begins_another() -> None:
+    policy = BreakerPolicy(failures=1, reset_s=10, half_open_calls=2, successes_to_close=2)
+    breaker, time = _breaker(policy)
+    breaker.record_failure()
+    time.now += 400
+    assert breaker.outage_s == 400
+    breaker.record_success()
+    time.now += 3600
+    assert breaker.state is BreakerState.HALF_OPEN
+    assert breaker.outage_s == 0
+    breaker.record_failure()
+    time.now += 20
+    assert breaker.outage_s == 20
+
+
 CONTROL = BreakerPolicy(failures=5, reset_s=60, half_open_calls=1, successes_to_close=1)
 OPTIONAL = BreakerPolicy(failures=3, reset_s=30, half_open_calls=2, successes_to_close=2)
 

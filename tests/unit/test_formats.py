@@ -14,8 +14,10 @@ from homeassistant.core import State
 import numpy as np
 import pytest
 
-from custom_components.export_monitor.inputs.carbon import _parsed as carbon_parsed
-from custom_components.export_monitor.inputs.prices import _parsed as prices_parsed
+from custom_components.export_monitor.error_handler import SensorValidation
+from custom_components.export_monitor.inputs.carbon import LAYOUT as CARBON
+from custom_components.export_monitor.inputs.prices import LAYOUT as PRICES
+from custom_components.export_monitor.inputs.rate_source import Layout
 from custom_components.export_monitor.inputs.rates import nord_pool_rates
 from custom_components.export_monitor.models import Rate
 
@@ -134,13 +136,13 @@ def nord_pool_core(rows: list[Row]) -> list[Attributes]:
     return [{"SE3": prices}]
 
 
-def read(attributes: list[Attributes], parsed: Callable[..., Any]) -> tuple[Rate, ...]:
+def read(attributes: list[Attributes], layout: Layout) -> tuple[Rate, ...]:
     states = []
     for number, each in enumerate(attributes):
         facts = dict(each)
         state = facts.pop("state", "2025-10-25T22:30:00+00:00")
         states.append(_state(f"sensor.rates_{number}", state, facts))
-    found = parsed(states)
+    found = layout.parsed(states, SensorValidation())
     return () if found is None else tuple(found.slots)
 
 
@@ -160,11 +162,11 @@ class Format:
 
 
 def carbon(attributes: list[Attributes]) -> tuple[Rate, ...]:
-    return read(attributes, carbon_parsed)
+    return read(attributes, CARBON)
 
 
 def prices(attributes: list[Attributes]) -> tuple[Rate, ...]:
-    return read(attributes, prices_parsed)
+    return read(attributes, PRICES)
 
 
 FORMATS = [

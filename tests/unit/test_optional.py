@@ -35,8 +35,8 @@ class Place:
     def get(self, entity_id: str) -> State | None:
         return self.states.get(entity_id)
 
-    def device(self, entity_id: str) -> str | None:
-        return None
+    def related(self, entity_id: str, other_id: str) -> bool:
+        return True
 
     def identity(self, entity_id: str) -> str | None:
         return entity_id
@@ -147,6 +147,41 @@ def test_a_state_that_says_nothing_of_carbon_is_no_answer(state: str) -> None:
     place = Place()
     place.show(state)
     assert place.read() is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [5000, -1, float("nan"), float("inf"), "much", True, pytest.param(10**5000, id="endless")],
+)
+def test_a_carbon_intensity_that_cannot_be_is_logged_once_with_its_range_and_counted(
+    value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place()
+    place.show("low", hours=3)
+    rows = [dict(row) for row in place.states[CARBON].attributes["forecast"]]
+    for n in range(2):
+        rows[1]["intensity"] = rows[2]["intensity"] = value
+        place.states[CARBON] = State(CARBON, f"read {n}", {"forecast": rows})
+        assert place.read(10) == [100], "the other hours are known"
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert CARBON in lines[0]
+    assert "0 to 2000 g/kWh" in lines[0]
+    assert place.validation.invalid_counts[CARBON] == 2, "once for each reading"
+    assert place.validation.read_counts[CARBON] == 2
+    place.show("low", hours=3)
+    assert place.read(10) == [100, 101, 102]
+    assert place.validation.invalid_counts[CARBON] == 2
+
+
+def test_an_hour_without_a_value_yet_is_no_invalid_one() -> None:
+    place = Place()
+    place.show("low", hours=2)
+    rows = [dict(row) for row in place.states[CARBON].attributes["forecast"]]
+    rows[1]["intensity"] = None
+    place.states[CARBON] = State(CARBON, "low", {"forecast": rows})
+    assert place.read() == [100]
+    assert place.validation.invalid_counts[CARBON] == 0
 
 
 def test_a_source_that_is_not_configured_never_fails() -> None:

@@ -56,8 +56,8 @@ class Place:
     def get(self, entity_id: str) -> State | None:
         return self.states.get(entity_id)
 
-    def device(self, entity_id: str) -> str | None:
-        return None
+    def related(self, entity_id: str, other_id: str) -> bool:
+        return True
 
     def identity(self, entity_id: str) -> str | None:
         return entity_id
@@ -105,6 +105,81 @@ def test_what_was_read_serves_while_its_slots_last_and_says_since_when() -> None
     assert place.validation.cache_misses[TODAY] == 1
 
 
+def _half_lost(away: State | None) -> Place:
+    """Return a place that has read two entities, and whose first is away since 60 s."""
+    place = Place(ENTITIES)
+    place.show(TODAY, 0.15, 0.2)
+    place.show(TOMORROW, 0.3, start=T0 + 2 * HALF)
+    assert place.read() == [0.15, 0.2, 0.3]
+    if away is None:
+        del place.states[TODAY]
+    else:
+        place.states[TODAY] = away
+    place.read(60)
+    return place
+
+
+@pytest.mark.parametrize("away", [None, State(TODAY, "unavailable"), State(TODAY, "unknown")])
+def test_of_two_entities_the_one_that_is_lost_is_cached_while_its_slots_last(
+    away: State | None,
+) -> None:
+    place = _half_lost(away)
+    assert place.read() == [0.15, 0.2, 0.3]
+    lost_at = T0 + timedelta(seconds=60)
+    assert place.source.lost == lost_at
+    found = place.source.read(place.now())
+    assert found is not None
+    assert found.cached_since == lost_at
+    hits = place.validation.cache_hits
+    assert hits[TODAY] == 3
+    assert hits[TOMORROW] == 0
+    place.read(3540)  # its own have ended
+    assert place.validation.cache_misses[TODAY] == 1
+    assert place.source.lost == lost_at, "it is still away"
+    assert place.circuit.total_failures == 0, "the role still has a source"
+
+
+def test_an_entity_that_is_back_is_lost_no_longer_and_says_itself_what_counts() -> None:
+    place = _half_lost(None)
+    place.show(TODAY, 0.17)
+    assert place.read(10) == [0.17, 0.3], "what it no longer tells is known no longer"
+    assert place.source.lost is None
+    found = place.source.read(place.now())
+    assert found is not None
+    assert found.cached_since is None
+
+
+def test_a_fresh_price_wins_over_the_cached_one_of_its_hour() -> None:
+    place = _half_lost(None)
+    place.show(TOMORROW, 0.25, 0.35, start=T0 + HALF)
+    assert place.read(10) == [0.15, 0.25, 0.35]
+
+
+def test_at_midnight_what_only_moves_to_the_lost_entity_stays_known() -> None:
+    place = _half_lost(None)
+    place.show(TOMORROW)  # its hours are today's now, and today's entity is away
+    assert place.read(10) == [0.15, 0.2, 0.3]
+    assert place.source.lost is not None
+
+
+def test_both_lost_after_one_another_are_cached_since_the_first() -> None:
+    place = _half_lost(None)
+    del place.states[TOMORROW]
+    assert place.read(60) == [0.15, 0.2, 0.3]
+    assert place.source.lost == T0 + timedelta(seconds=60)
+    place.show(TODAY, 0.15, 0.2)
+    assert place.read(10) == [0.15, 0.2, 0.3]
+    assert place.source.lost is not None, "the other is still away"
+
+
+def test_an_entity_that_never_was_there_is_not_lost() -> None:
+    place = Place(ENTITIES)
+    place.show(TODAY, 0.15)
+    place.states[TOMORROW] = State(TOMORROW, "unknown")
+    assert place.read() == [0.15]
+    assert place.source.lost is None
+
+
 def test_prices_that_have_all_ended_are_gone_and_open_the_circuit() -> None:
     place = Place(ENTITIES)
     place.show(TODAY, 0.15)
@@ -120,6 +195,20 @@ def test_an_entity_that_is_away_tells_nothing(state: str) -> None:
     place.show(TODAY, 0.15)
     place.states[TODAY] = State(TODAY, state, place.states[TODAY].attributes)
     assert place.read() is None
+
+
+def test_a_price_that_is_no_finite_number_is_logged_once_and_counted_for_its_entity(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    place = Place(ENTITIES)
+    place.show(TODAY, 0.15)
+    place.show(TOMORROW, float("inf"), -500.0, start=T0 + HALF)
+    assert place.read() == [0.15, -500.0]
+    lines = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(lines) == 1
+    assert TOMORROW in lines[0]
+    assert "any finite number" in lines[0]
+    assert place.validation.invalid_counts == {TOMORROW: 1}
 
 
 def test_each_direction_has_entities_of_its_own_and_a_dead_one_costs_the_other_nothing() -> None:

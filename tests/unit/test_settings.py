@@ -1,18 +1,23 @@
 """Options meet defaults, also where 1.x or somebody's editor wrote them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time
 
 import pytest
 
 from custom_components.export_monitor import const
+from custom_components.export_monitor.engine.start import START_DEADLINE_S
+from custom_components.export_monitor.error_handler import RetryPolicy
 from custom_components.export_monitor.planning import DailyWindow, Objective, PlanSettings
 from custom_components.export_monitor.settings import (
     LIVE_OPTIONS,
     option_flag,
     option_time,
     plan_settings_of,
+    retry_policy,
     settings_of,
+    stale_after,
+    switch_policy,
 )
 
 
@@ -22,6 +27,16 @@ def plan(**options: object) -> PlanSettings:
 
 def test_without_a_choice_nothing_is_planned_and_nothing_starts() -> None:
     assert plan() == PlanSettings()
+
+
+@pytest.mark.parametrize(
+    ("scan_interval", "configured", "judged"),
+    [(10, 30, 30), (60, 30, 120), (15, 30, 30), (16, 30, 32), (5, 10, 10), (60, 600, 600)],
+)
+def test_data_is_not_called_stale_before_it_has_been_looked_at_twice(
+    scan_interval: float, configured: float, judged: float
+) -> None:
+    assert stale_after({"scan_interval": scan_interval, "stale_after": configured}) == judged
 
 
 def test_every_option_of_planning_arrives() -> None:
@@ -122,3 +137,15 @@ def test_planning_takes_effect_without_a_reload_but_who_tells_the_price_does_not
     assert live <= LIVE_OPTIONS
     # A fixed price decides whether the market is asked at all.
     assert not {const.CONF_EXPORT_PRICE, const.CONF_IMPORT_PRICE} & LIVE_OPTIONS
+
+
+@pytest.mark.parametrize("policy_of", [retry_policy, switch_policy])
+def test_a_command_has_all_the_time_its_attempts_need_but_never_more_than_a_start(
+    policy_of: Callable[[Mapping[str, object]], RetryPolicy],
+) -> None:
+    usual = policy_of(const.DEFAULTS)
+    pauses = sum(usual.delay_s(retry, 1.0) for retry in range(1, usual.attempts))
+    needed = usual.attempts * (usual.timeout_s + usual.read_back_s) + pauses
+    assert needed < usual.total_s < 1.5 * needed
+    patient = {const.CONF_SERVICE_TIMEOUT: 60, const.CONF_RETRY_ATTEMPTS: 5}
+    assert policy_of({**const.DEFAULTS, **patient}).total_s == START_DEADLINE_S

@@ -34,6 +34,7 @@ UNLIMITED_KWH = 1e6
 SILENT_S = 10.0  # gaps of up to 4.3 s were measured between polls of the grid power
 NOT_STEPPED = timedelta()
 REPEATS = timedelta(seconds=60)  # a meter's tick
+BALANCE_MARGIN_W = 500.0  # three sensors, each with its error, and the inverter's own losses
 NIGHT_ENDS = timedelta(hours=12)  # while the sun is down: an inverter wakes with it
 PV_PEAK_MARGIN = 2.0  # a peak that was set too low must not make true steps implausible
 
@@ -73,6 +74,22 @@ def silent(reading: Reading | None, now: Instant) -> bool:
     return (now.utc - reading.reported).total_seconds() > SILENT_S
 
 
+def _balance(readings: Readings) -> float | None:
+    """Return what battery, sun and house leave for the grid (W, import); None unless all tell.
+
+    It is no measure of export, what the inverter loses is in it: only that much flows at all.
+    """
+    battery, pv, load = (
+        watts(readings.battery_power),
+        watts(readings.pv_power),
+        watts(readings.house_load),
+    )
+    if battery is None or pv is None or load is None:
+        return None
+    export = battery + pv - load
+    return -export if export > BALANCE_MARGIN_W else 0.0
+
+
 def count_export(meter: ExportMeter, observation: Observation, commanded_w: float) -> ExportMeter:
     """Return the meter after this observation."""
     readings, settings, now = observation.readings, observation.settings, observation.now
@@ -81,12 +98,15 @@ def count_export(meter: ExportMeter, observation: Observation, commanded_w: floa
     grid = watts(readings.grid_power)
     if commanded_w > 0 and silent(readings.grid_power, now):
         grid = None
-    meter = meter.seen(grid, now.mono)
+    told = _balance(readings) if grid is None else grid
+    meter = meter.seen(told, now.mono)
     if grid is not None and not meter.distrusted and not blind(meter, readings, settings):
         flow = Flow(max(0.0, -grid), measured=True)
     else:
-        flow = Flow(worst_flow(readings, settings, commanded_w), measured=False)
+        shown = -told if grid is None and told is not None else None
+        flow = Flow(worst_flow(readings, settings, commanded_w), measured=False, balance_w=shown)
     meter = meter.during(session=commanded_w > 0).flowed(flow, now.mono, period)
+    meter = meter.owing(settings.meter_step_kwh)
     clock = meter.clock.seen(now)
     if clock is not meter.clock:
         meter = replace(meter, clock=clock)
@@ -113,7 +133,7 @@ def _of_source(meter: ExportMeter, source: str | None) -> ExportMeter:
     if counter.raw is not None or meter.counter.raw is None:
         return replace(meter, counter=counter)
     meter = replace(meter, counter=counter, since_step=0.0, overdue_reports=0, overdue_since=None)
-    return _kept(meter)
+    return _kept(replace(meter, hidden=0.0))
 
 
 def _kept(meter: ExportMeter) -> ExportMeter:

@@ -46,6 +46,11 @@ def raised(
     return Errors((*others, entry), history)
 
 
+def kept(errors: Errors, faults: frozenset[ErrorState]) -> Errors:
+    """Return the errors after a reload or a restart, through which only `faults` stand."""
+    return replace(errors, standing=tuple(e for e in errors.standing if e.state in faults))
+
+
 def cleared(errors: Errors, state: ErrorState) -> Errors:
     """Return the errors without one."""
     return replace(errors, standing=tuple(e for e in errors.standing if e.state is not state))

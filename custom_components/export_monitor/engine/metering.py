@@ -12,6 +12,7 @@ RESTING_W = 50.0  # a grid sensor's own noise; a counter may rest under it
 FROZEN_STEPS = 2
 FROZEN_TICKS = 3
 RESTS_AFTER_S = 120.0  # a meter's tick, and another until a poll has shown it
+SILENT_AFTER_S = 180.0  # specification page 3: the export counter's limit
 FROZEN_AFTER_S = 120.0  # three ticks of a meter that ticks every 60 s, however often it is read
 ACQUITTED_S = 90.0  # the last export has shown by then, or will as an ordinary step
 
@@ -25,6 +26,13 @@ class Flow:
 
     export_w: float
     measured: bool
+    balance_w: float | None = None
+    """What goes out by the other sensors, None where they do not tell."""
+
+    @property
+    def told_w(self) -> float | None:
+        """What goes out by whatever tells (W): a counter that does not show it is frozen."""
+        return self.export_w if self.measured else self.balance_w
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,11 @@ class ExportMeter:
     last_interval: float = 0.0
     """Energy that flowed between its last two reports (kWh)."""
     since_step: float = 0.0
-    """Measured export since the counter last moved (kWh): what a frozen counter hides."""
+    """Export told of since the counter last moved (kWh): what a frozen counter hides."""
+    owed_since: float | None = None
+    """Since when that is more than the counter can hide (monotonic s)."""
+    hidden: float = 0.0
+    """Export of the period that was told of and never shown (kWh), though nothing flows now."""
     overdue_reports: int = 0
     """Reports without a step since that export passed what the counter can hide."""
     overdue_since: float | None = None
@@ -97,14 +109,25 @@ class ExportMeter:
         return max(0.0, self.reading - mark.reading, min(flowed, possible))
 
     def frozen(self, meter_step: float) -> bool:
-        """Whether the counter rests although measured export must have moved it."""
-        return (
-            self.since_step > FROZEN_STEPS * meter_step
-            and self.overdue_reports >= FROZEN_TICKS
-            and self.at is not None
+        """Whether the counter rests, or is silent, although export must have moved it."""
+        if self.at is None or not self._owes(meter_step):
+            return False
+        says_the_same = (
+            self.overdue_reports >= FROZEN_TICKS
             and self.overdue_since is not None
             and self.at - self.overdue_since >= FROZEN_AFTER_S
         )
+        says_nothing = self.owed_since is not None and self.at - self.owed_since >= SILENT_AFTER_S
+        return says_the_same or says_nothing
+
+    def _owes(self, meter_step: float) -> bool:
+        """Whether more has flowed out since the last step than the counter can hide."""
+        return self.since_step > FROZEN_STEPS * meter_step
+
+    def owing(self, meter_step: float) -> "ExportMeter":
+        """Note since when a step is owed: a counter that only reports when it moves may be dead."""
+        since = (self.owed_since or self.at) if self._owes(meter_step) else None
+        return self if since == self.owed_since else replace(self, owed_since=since)
 
     def during(self, *, session: bool) -> "ExportMeter":
         """Return the meter with a session running or not; a beginning one learns the lag anew."""
@@ -140,11 +163,21 @@ class ExportMeter:
             since_report=self.since_report + energy,
             session_flow=self.session_flow + energy,
             flowed_in_all=self.flowed_in_all + energy,
-            since_step=self.since_step + (energy if measured and watts > RESTING_W else 0.0),
+            since_step=self.since_step + self._told(flow) * seconds / JOULES_PER_KWH,
+            # Another time zone's day is no other: that alone leaves none behind.
+            hidden=self.hidden if counter.other_start == self.counter.other_start else 0.0,
         )
 
+    def _told(self, flow: Flow) -> float:
+        """Return the power (W) that was told to go out between two looks, 0 where it may rest."""
+        before, now = None if self.flow is None else self.flow.told_w, flow.told_w
+        if before is None or now is None:
+            return 0.0
+        watts = (before + now) / 2
+        return watts if watts > RESTING_W else 0.0
+
     def seen(self, grid_w: float | None, mono: float) -> "ExportMeter":
-        """Return the meter after a look at the grid sensor (W, import), None where it is silent.
+        """Return the meter after a look at the grid (W, import), None where nothing tells.
 
         A counter called frozen is acquitted once it may rest: what the sensor showed before may
         have been its own fault, and one that does not have to move can never show that it would.
@@ -154,9 +187,17 @@ class ExportMeter:
             return self if self.resting_since is None else replace(self, resting_since=None)
         if self.resting_since is None:
             return replace(self, resting_since=mono)
-        if self.overdue_since is None or mono - self.resting_since < ACQUITTED_S:
+        accused = self.overdue_since is not None or self.owed_since is not None
+        if not accused or mono - self.resting_since < ACQUITTED_S:
             return self
-        return replace(self, since_step=0.0, overdue_reports=0, overdue_since=None)
+        return replace(
+            self,
+            since_step=0.0,
+            overdue_reports=0,
+            overdue_since=None,
+            owed_since=None,
+            hidden=self.hidden + self.since_step,
+        )
 
     def report(
         self,
@@ -193,7 +234,7 @@ class ExportMeter:
             return replace(
                 self,
                 counter=counter,
-                ahead=min(self.ahead, meter_step) if believed else self.ahead,
+                ahead=self._at_rest(meter_step) if believed else self.ahead,
                 since_report=self.since_report if self.unconfirmed else 0.0,
                 last_interval=self.since_report,
                 unconfirmed=False,
@@ -216,6 +257,7 @@ class ExportMeter:
             last_interval=self.since_report,
             unconfirmed=False,
             since_step=0.0,
+            hidden=0.0,
             overdue_reports=0,
             overdue_since=None,
             session_gain=gain,
@@ -227,10 +269,12 @@ class ExportMeter:
         """Believe a counter that can be read and says nothing: outside a session it rests.
 
         A meter of the day reports only when it moves. Without a grid sensor all that the battery
-        gives the house would else count as exported, for as long as nothing is.
+        gives the house would else count as exported, for as long as nothing is. What battery, sun
+        and house together tell of may have to be shown.
         """
         measured = self.flow is not None and self.flow.measured
-        if self.deliberate or measured or not self.counter.trusted:
+        told = measured or self._owes(meter_step)
+        if self.deliberate or told or not self.counter.trusted:
             return self if self.told_at is None else replace(self, told_at=None)
         if self.told_at is None or self.at is None or self.told != self.counter.reported:
             return replace(self, told=self.counter.reported, told_at=self.at)
@@ -238,12 +282,16 @@ class ExportMeter:
             return self
         return replace(
             self,
-            ahead=min(self.ahead, meter_step),
+            ahead=self._at_rest(meter_step),
             since_report=0.0,
             last_interval=self.since_report,
             unconfirmed=False,
             told_at=self.at,
         )
+
+    def _at_rest(self, meter_step: float) -> float:
+        """Return what a counter that is believed may be behind by (kWh)."""
+        return min(self.ahead, max(meter_step, self.hidden))
 
     def _lag(self, gain: float, meter_step: float) -> float:
         """Return the counter's lag, learnt from how soon it shows what a session lets flow.

@@ -19,9 +19,11 @@ def first_power(observation: Observation, target_w: float) -> float:
     """
     readings, settings = observation.readings, observation.settings
     grid, battery = watts(readings.grid_power), watts(readings.battery_power)
-    if grid is None or battery is None:
+    if grid is None:
         return target_w
-    surplus = max(0.0, -grid - battery)  # PV beyond the house, in the battery or in the grid
+    # PV beyond the house, in the battery or in the grid. By itself no battery feeds the grid, so
+    # of one that cannot be read what the grid gets is the sun's.
+    surplus = max(0.0, -grid - (battery or 0.0))
     return min(target_w, max(settings.power_step_w, stepped(target_w - surplus, settings)))
 
 

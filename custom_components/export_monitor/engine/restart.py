@@ -24,7 +24,9 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
     """Return the persisted state as it stands now; monotonic times of the old run mean nothing.
 
     A start in its midst is not trusted: it becomes a stop. A stop goes on. A running session goes
-    on, its export counted at its own power for as long as its lease can have lasted.
+    on, its export counted at its own power for as long as its lease can have lasted. What a reload
+    must not forget, or reloads would put it off for ever: how long the guard has been blind, and
+    until when what shows up is the late effect of a stop. Neither is stored.
     """
     phase, stopping = state.phase, state.stopping
     broken = (phase is Phase.ACTIVE and state.session is None) or (
@@ -54,13 +56,12 @@ def resume(state: State, saved: Instant, now: Instant) -> State:
         lease=lease,
         stopping=stopping,
         modulation=Modulation(),
-        watch=Watch(),
+        watch=Watch(blind=state.watch.blind),
         faults=(state.faults & LASTING) | alarms,
         ends_at=_ending(state, now),
         cooldown_until=_cooling_until(state, now),
         unbidden=0,
         unbidden_at=None,
-        aftermath_until=0.0,
     )
 
 
@@ -96,6 +97,7 @@ def _counted_on(state: State, saved: Instant, now: Instant) -> ExportMeter:
         flow=None,
         overdue_reports=0,
         overdue_since=None,
+        owed_since=None,
         resting_since=None,
         told_at=None,
         clock=state.meter.clock.resumed(now),

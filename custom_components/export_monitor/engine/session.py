@@ -233,7 +233,7 @@ def _check_contract(turn: Turn, observation: Observation, decision: Decision) ->
     if state.over_export_period is not None and new:
         turn.state = replace(state, over_export_period=None)
         turn.clear_error(ErrorState.OVER_EXPORT)
-    if over:
+    if over and turn.state.over_export_period is None:  # once: it may have been acknowledged
         turn.state = replace(turn.state, over_export_period=period)
         turn.raise_error(
             ErrorState.OVER_EXPORT, f"{decision.exported:.2f} > {decision.contract:.2f} kWh"

@@ -3,10 +3,20 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ..models import EndReason, ErrorState, Instant, Kind, Observation, Readings
+from ..models import EndReason, ErrorState, Instant, Kind, Observation, Origin, Readings
 from .accounting import watts
 from .modes import other_mode_on, switch_of
-from .state import Answer, Ended, Evidence, Modulation, Phase, Reply, Stopping, WriteKind
+from .state import (
+    Answer,
+    Ended,
+    Evidence,
+    Modulation,
+    Phase,
+    Reply,
+    State,
+    Stopping,
+    WriteKind,
+)
 from .turn import Turn
 
 # AlphaESS drops a trigger within 2 s of another (specification page 4), so attempts keep 3 s apart.
@@ -96,17 +106,18 @@ def pursue_stop(turn: Turn, observation: Observation) -> None:
     # What is heard after the first attempt is no link that has come back.
     regained = stopping.deaf and stopping.attempts > 1 and evidence.heard != heard_before
     news = regained or (stopping.seen_off and switched_on)
-    if waited >= _wait(stopping, readings) or (news and waited >= FIRST_WAIT_S):
+    if waited >= _wait(turn.state, stopping, readings) or (news and waited >= FIRST_WAIT_S):
         _next_attempt(turn, observation, stopping)
     alarm_after = HALF_PROVEN_ALARM_S if evidence.dispatch_reports > 0 else ALARM_AFTER_S
     if turn.now.mono - stopping.since.mono >= alarm_after and not stopping.alarmed:
         _alarm(turn)
 
 
-def _wait(stopping: Stopping, readings: Readings) -> float:
+def _wait(state: State, stopping: Stopping, readings: Readings) -> float:
     if stopping.alarmed:
         return ALARMED_WAIT_S
-    if other_mode_on(readings, stopping.kind) and stopping.attempts <= 1:
+    adopted = state.session is not None and state.session.origin is Origin.ADOPTED
+    if other_mode_on(readings, stopping.kind) and stopping.attempts <= 1 and not adopted:
         return CONFLICT_WAIT_S  # the full reset would end the user's own mode too
     return FIRST_WAIT_S if stopping.attempts <= 1 else NEXT_WAIT_S
 
@@ -205,13 +216,27 @@ def quiet(readings: Readings, kind: Kind = Kind.DISCHARGE) -> bool:
     battery = watts(readings.battery_power) or 0.0
     if kind is Kind.CHARGE:
         return drawn(readings, -battery) <= QUIET_MARGIN_W
-    load, pv = watts(readings.house_load), watts(readings.pv_power) or 0.0
-    if load is not None:
-        need = load - pv
-    else:
-        grid = watts(readings.grid_power)
-        need = battery + grid if grid is not None else 0.0
-    return battery <= max(0.0, need) + QUIET_MARGIN_W
+    return battery <= max(0.0, _needed(readings, battery)) + QUIET_MARGIN_W
+
+
+def _needed(readings: Readings, battery: float) -> float:
+    """Return what (W) the house asks of a battery that gives `battery`.
+
+    Where the house's load and the grid both tell, the less of the two: a load sensor that is stuck
+    must not prove a stop while the grid sees the battery's power. Sun that cannot be read is not
+    none, unless it is down.
+    """
+    load, grid, pv = (
+        watts(readings.house_load),
+        watts(readings.grid_power),
+        watts(readings.pv_power),
+    )
+    needs = [] if grid is None else [battery + grid]
+    if pv is None and (readings.pv_power is None or not readings.sun_up):
+        pv = 0.0
+    if load is not None and pv is not None:
+        needs.append(load - pv)
+    return min(needs, default=0.0)
 
 
 def drawn(readings: Readings, charge_w: float) -> float:

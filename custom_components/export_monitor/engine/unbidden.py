@@ -41,7 +41,7 @@ def look_for_unbidden(turn: Turn, observation: Observation, decision: Decision) 
     needed = UNBIDDEN_DISPATCH_REPORTS if armed else UNBIDDEN_POWER_REPORTS
     if turn.state.unbidden < needed:
         return
-    if ours and kind is of:
+    if ours and kind is of and not other_mode_on(readings, of):
         last = state.last
         begin_stop(turn, last.reason if last and last.reason else EndReason.USER, kind=of)
     elif armed and kind is Kind.DISCHARGE:
@@ -65,11 +65,13 @@ def _running(turn: Turn, readings: Readings) -> tuple[Kind | None, datetime | No
     after = turn.state.aftermath_of if turn.now.mono < turn.state.aftermath_until else None
     dispatch, battery = readings.dispatch_start, readings.battery_power
     for kind in (Kind.CHARGE, Kind.DISCHARGE):
-        if other_mode_on(readings, kind):
+        busy = tells(readings, kind) and not quiet(readings, kind)
+        # Another mode arms the same register; one that discharges uses up the allowance all the
+        # same, whatever it is called.
+        if other_mode_on(readings, kind) and (kind is Kind.CHARGE or not busy):
             continue
         if kind is Kind.CHARGE and switch_of(readings, kind).on:  # its owner's
             continue
-        busy = tells(readings, kind) and not quiet(readings, kind)
         if dispatch is not None:
             # A house that draws as much hides a dispatch; soon after a stop that may be ours.
             ours = after is kind and not _opposed(readings, kind)

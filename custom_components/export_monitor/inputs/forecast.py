@@ -19,7 +19,7 @@ from .wiring import Config, entity_ids
 # Age limits of specification page 3.
 FETCH_LIMIT = timedelta(hours=26)
 REMAINING_LIMIT = timedelta(minutes=15)
-CACHE = timedelta(hours=6)
+CACHE_S = 6 * 3600.0
 ROLES = (
     const.CONF_FORECAST_TODAY,
     const.CONF_FORECAST_TOMORROW,
@@ -46,7 +46,7 @@ class ForecastSource:
         self._known: Forecast | None = None
         self._read_from: tuple[State | None, ...] = ()
         self._source = OptionalSource(
-            self._ids[0], circuit, validation, self._live, lambda _, lost, now: now - lost <= CACHE
+            self._ids[0], circuit, validation, self._live, lambda _, lost_s, __: lost_s <= CACHE_S
         )
 
     @property

@@ -14,7 +14,13 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
-from ..error_handler import RetryPolicy, SafeServiceCall, SensorValidation
+from ..error_handler import (
+    BreakerState,
+    RetryPolicy,
+    SafeServiceCall,
+    SensorValidation,
+    SourceKind,
+)
 from ..models import Rate, Rates
 from .rates import nord_pool_rates, normalised
 
@@ -75,6 +81,8 @@ class NordPool:
         mono = self._call.clock()
         self._days = {day: rates for day, rates in self._days.items() if day >= now.date()}
         missing = [day for day in _wanted(now) if day not in self._days]
+        if not missing and self._call.breaker.state is BreakerState.HALF_OPEN:
+            missing = [now.date()]  # only another answer closes the circuit, and none is needed
         if not missing or (self._tried is not None and mono - self._tried < AGAIN_AFTER_S):
             return
         self._tried = mono
@@ -94,7 +102,9 @@ class NordPool:
         if self.lost is not None:
             _LOGGER.info("Nord Pool answers again")
             self.lost = None
-        rates = nord_pool_rates(result.response)
+        refused: list[object] = []
+        rates = nord_pool_rates(result.response, refused)
+        self._validation.judge_rows(SOURCE, SourceKind.PRICE, refused)
         if rates:
             self._days = {**self._days, day: rates}
             self._slots = normalised(rate for each in self._days.values() for rate in each)

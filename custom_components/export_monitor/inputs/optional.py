@@ -12,7 +12,8 @@ class OptionalSource[T]:
     """Serves the last good answer for as long as `lasts` allows.
 
     `look` returns what the source says, None where it says nothing; `lasts` is asked with the last
-    good answer, when it was lost, and the present. `entity_id` None: it is not configured.
+    good answer, for how many seconds it has been lost, and the present. `entity_id` None: it is
+    not configured.
     """
 
     def __init__(
@@ -21,7 +22,7 @@ class OptionalSource[T]:
         circuit: CircuitBreaker,
         validation: SensorValidation,
         look: Callable[[datetime], T | None],
-        lasts: Callable[[T, datetime, datetime], bool],
+        lasts: Callable[[T, float, datetime], bool],
     ) -> None:
         """Look at nothing yet."""
         self._entity_id = entity_id
@@ -32,6 +33,7 @@ class OptionalSource[T]:
         self._good: T | None = None
         self._found_once = False
         self._failed_at = -AGAIN_AFTER_S
+        self._lost_at = 0.0  # monotonic: a wall clock that is set must not lengthen the cache
         self.lost: datetime | None = None
         """When the source was lost (UTC); None while it is live, or was never there."""
 
@@ -44,8 +46,9 @@ class OptionalSource[T]:
             self._good, self.lost = found, None
             return found
         if self.lost is None:
-            self.lost = now
-        if self._good is not None and not self._lasts(self._good, self.lost, now):
+            self.lost, self._lost_at = now, self._circuit.clock()
+        lost_s = self._circuit.clock() - self._lost_at
+        if self._good is not None and not self._lasts(self._good, lost_s, now):
             self._good = None
         self._validation.count_outage(self._entity_id, cached=self._good is not None)
         return self._good

@@ -8,11 +8,11 @@ from typing import Final
 from homeassistant.core import State
 
 from .. import const
-from ..error_handler import CircuitBreaker, SensorValidation
-from ..models import Rates
+from ..error_handler import CircuitBreaker, SensorValidation, SourceKind
+from ..models import Rate, Rates
 from .formats import as_number
 from .nord_pool import NordPool
-from .rate_source import RateSource
+from .rate_source import Layout, RateSource
 from .rates import price_rates
 from .states import EntityStates
 from .wiring import Config
@@ -48,7 +48,7 @@ class PriceSource(RateSource):
         market: NordPool | None = None,
     ) -> None:
         """Take the direction's entities; nothing is read yet."""
-        super().__init__(states, config, key, _parsed, validation, circuit)
+        super().__init__(states, config, key, LAYOUT, validation, circuit)
         wanted = not self._ids and not has_fixed_price(config, key)
         self._market = market if wanted else None
 
@@ -62,6 +62,12 @@ class PriceSource(RateSource):
         return super().read(now) if self._market is None else self._market.read(now)
 
 
-def _parsed(present: list[State]) -> Rates | None:
-    slots = price_rates(state.attributes for state in present)
+def _told(state: State, refused: list[object]) -> tuple[Rate, ...]:
+    return price_rates([state.attributes], refused)
+
+
+def _made(_: list[State], slots: tuple[Rate, ...]) -> Rates | None:
     return Rates(slots) if slots else None
+
+
+LAYOUT: Final = Layout(SourceKind.PRICE, _told, _made)

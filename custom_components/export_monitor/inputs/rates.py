@@ -1,7 +1,8 @@
 """Parsers for carbon intensities and prices as integrations publish them (specification page 4).
 
 Every layout comes out as rates in time order that do not overlap. Rows that cannot be understood
-are left out: a gap is a time without a value, never a guess.
+are left out: a gap is a time without a value, never a guess. Values that are no number, or out of
+range, are put into `refused`, for those who log and count them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 import json
 from typing import Final
 
+from ..error_handler import SensorValidation, SourceKind
 from ..models import Rate
 from .formats import LATEST, as_moment, as_number
 
@@ -17,7 +19,6 @@ STARTS: Final = ("from", "start", "valid_from")
 ENDS: Final = ("to", "end", "valid_to")
 CARBON_LISTS: Final = ("data", "forecast", "rates")
 CARBON_VALUES: Final = ("intensity", "intensity_forecast", "forecast", "value")
-CARBON_MAX: Final = 2000.0  # g CO2/kWh
 PRICE_LISTS: Final = ("rates", "raw_today", "raw_tomorrow", "prices", "data")
 PRICE_VALUES: Final = ("value_inc_vat", "value", "price", "price_per_kwh")
 MAX_SLOT: Final = timedelta(hours=24)
@@ -25,15 +26,19 @@ DEEPEST: Final = 3  # {data: {data: [...]}} is what a REST sensor shows
 KWH_PER_MWH: Final = 1000.0
 CENTS: Final = 100.0
 
+type Refused = list[object] | None
 
-def carbon_rates(attributes: Iterable[Mapping[str, object]]) -> tuple[Rate, ...]:
+
+def carbon_rates(
+    attributes: Iterable[Mapping[str, object]], refused: Refused = None
+) -> tuple[Rate, ...]:
     """Return the carbon intensities (g CO2/kWh) of one or more entities' attributes.
 
     Understands the UK API as a REST sensor shows it, jfparis, BottlecapDave and Predbat.
     """
     rows = (row for source in attributes for row in _rows(source, CARBON_LISTS))
-    rates = (_rate(row, CARBON_VALUES) for row in rows)
-    return normalised(rate for rate in rates if rate and 0 <= rate.value <= CARBON_MAX)
+    rates = (_rate(row, CARBON_VALUES, SourceKind.CARBON, refused) for row in rows)
+    return normalised(rate for rate in rates if rate is not None)
 
 
 def carbon_document(text: str) -> Mapping[str, object]:
@@ -47,7 +52,9 @@ def carbon_document(text: str) -> Mapping[str, object]:
     return document if isinstance(document, dict) else {"data": document}
 
 
-def price_rates(attributes: Iterable[Mapping[str, object]]) -> tuple[Rate, ...]:
+def price_rates(
+    attributes: Iterable[Mapping[str, object]], refused: Refused = None
+) -> tuple[Rate, ...]:
     """Return the prices (currency/kWh) of one or more entities' attributes.
 
     Understands Octopus Energy's event entities and Nord Pool of HACS, which says itself whether
@@ -58,12 +65,12 @@ def price_rates(attributes: Iterable[Mapping[str, object]]) -> tuple[Rate, ...]:
         _scaled(rate, _per_kwh(source))
         for source in attributes
         for row in _rows(source, _price_lists(source))
-        if (rate := _rate(row, PRICE_VALUES)) is not None
+        if (rate := _price(row, refused)) is not None
     )
     return normalised(rates)
 
 
-def nord_pool_rates(response: Mapping[str, object]) -> tuple[Rate, ...]:
+def nord_pool_rates(response: Mapping[str, object], refused: Refused = None) -> tuple[Rate, ...]:
     """Return the prices (currency/kWh) of core Nord Pool's action, which are per MWh, by area.
 
     Of several areas the first that has any counts: a house is in one.
@@ -71,7 +78,7 @@ def nord_pool_rates(response: Mapping[str, object]) -> tuple[Rate, ...]:
     for area in response.values():
         if not isinstance(area, list):
             continue
-        rates = [_rate(row, PRICE_VALUES) for row in area]
+        rates = [_price(row, refused) for row in area]
         known = [_scaled(rate, 1 / KWH_PER_MWH) for rate in rates if rate is not None]
         if known:
             return normalised(known)
@@ -121,7 +128,11 @@ def _rows(
                     yield row
 
 
-def _rate(row: object, values: tuple[str, ...]) -> Rate | None:
+def _price(row: object, refused: Refused) -> Rate | None:
+    return _rate(row, PRICE_VALUES, SourceKind.PRICE, refused)
+
+
+def _rate(row: object, values: tuple[str, ...], kind: SourceKind, refused: Refused) -> Rate | None:
     if not isinstance(row, Mapping):
         return None
     start, end = as_moment(_first(row, STARTS)), as_moment(_first(row, ENDS))
@@ -129,10 +140,14 @@ def _rate(row: object, values: tuple[str, ...]) -> Rate | None:
     if isinstance(found, Mapping):  # {"forecast": 210, "actual": null, "index": "moderate"}
         inner: Mapping[str, object] = found
         found, index = inner.get("forecast"), inner.get("index")
-    value = as_number(found)
-    if start is None or end is None or value is None or start > LATEST:
+    if found is None or start is None or end is None or start > LATEST:
         return None
     if not start < end <= start + MAX_SLOT:
+        return None
+    value = as_number(found)
+    if value is None or not SensorValidation.in_range(kind, value):
+        if refused is not None:
+            refused.append(found)
         return None
     return Rate(start, end, value, index if isinstance(index, str) else None)
 

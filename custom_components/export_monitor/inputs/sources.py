@@ -14,9 +14,11 @@ from homeassistant.const import (
 from homeassistant.core import State as EntityState, valid_entity_id
 
 from .. import const
+from ..engine.accounting import required
+from ..engine.counter import CounterSum
 from ..engine.state import State
 from ..error_handler import CircuitBreaker, Problem, SensorValidation, StaleDataDetector, Validated
-from ..models import Reading, Readings, SwitchReading
+from ..models import Basis, Reading, Readings, Settings, SwitchReading
 from .carbon import CarbonSource
 from .forecast import ForecastSource
 from .formats import as_number
@@ -84,23 +86,46 @@ class Sources:
         self.market = market
         self.load = load
 
-    def faulty(self, readings: Readings) -> tuple[str, str] | None:
+    def faulty(self, readings: Readings, settings: Settings) -> tuple[str, str] | None:
         """Return the first required entity that cannot be used, and why; None where all can."""
         wiring = self.wiring
-        needed = (
+        read = (
             (const.CONF_SOC, wiring.soc, readings.soc),
             (const.CONF_EXPORT_ENERGY, wiring.export, readings.export_counter),
             *(
                 (const.CONF_PV_ENERGY, source, reading)
                 for source, reading in zip(wiring.pv_energy, readings.pv_counters, strict=True)
             ),
+            (const.CONF_RESERVE_SOC, wiring.reserve, readings.reserve_soc),
         )
-        for role, source, reading in needed:
-            if not reading.usable:
-                return (role if source is None else source.entity_id, reading.problem or "")
+        for needed in required(readings, settings):
+            if needed.usable:
+                continue
+            for role, source, reading in read:
+                if reading is needed:
+                    return (role if source is None else source.entity_id, needed.problem or "")
         if readings.switch.on is None:
             return (wiring.switch_id, Problem.UNAVAILABLE)
         return None
+
+    def distrusted(self, state: State, settings: Settings) -> tuple[str, str] | None:
+        """Return the first required counter that is read well but cannot be right, and why."""
+        export = self.wiring.export
+        if export is not None and state.meter.frozen(settings.meter_step_kwh):
+            return (export.entity_id, Problem.FROZEN)
+        for source, counted in self._counters(state):
+            decides = source is export or settings.basis is not Basis.FIXED
+            if decides and counted.suspect is not None:
+                return (source.entity_id, Problem.HELD_BACK)
+        return None
+
+    def _counters(self, state: State) -> Iterator[tuple[Source, CounterSum]]:
+        """Yield the counters with what the metering holds of each."""
+        counters = (self.wiring.export, *self.wiring.pv_energy)
+        sums = (state.meter.counter, *state.generation)
+        for source, counted in zip(counters, sums, strict=False):
+            if source is not None:
+                yield source, counted
 
     def read(self) -> Readings:
         """Return what all sources say now."""
@@ -138,11 +163,9 @@ class Sources:
         """Log what the metering has begun to hold back, or to accept again."""
         if after.meter.counter is before.meter.counter and after.generation is before.generation:
             return
-        counters = (self.wiring.export, *self.wiring.pv_energy)
-        sums_before = (before.meter.counter, *before.generation)
-        sums_after = (after.meter.counter, *after.generation)
-        for source, old, new in zip(counters, sums_before, sums_after, strict=False):
-            if source is not None and new.suspect_at != old.suspect_at:
+        changed = zip(self._counters(before), self._counters(after), strict=False)
+        for (source, old), (_, new) in changed:
+            if new.suspect_at != old.suspect_at:
                 self._validation.judge_step(source.entity_id, new.suspect)
 
     def overdue(self) -> list[str]:
@@ -283,10 +306,9 @@ class Sources:
 
     def _siblings(self, source: Source) -> Iterator[EntityState]:
         """Yield the states that can be read of the other sources of the same device."""
-        device = self._states.device(source.entity_id)
         for other in self.wiring.measured:
             own = other.entity_id == source.entity_id
-            if own or self._states.device(other.entity_id) != device:
+            if own or not self._states.related(source.entity_id, other.entity_id):
                 continue
             state = self._states.get(other.entity_id)
             if state is not None and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN):

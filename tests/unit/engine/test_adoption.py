@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from custom_components.export_monitor.engine.state import Phase, WriteKind
 from custom_components.export_monitor.models import EndReason, Origin
 from tests.unit.engine.world import SETTINGS, World
@@ -69,9 +71,27 @@ def test_one_report_of_an_armed_dispatch_is_not_enough() -> None:
     assert world.phase is Phase.IDLE
 
 
-def test_another_battery_mode_is_not_a_forced_discharge() -> None:
-    world = _foreign(by_switch=False)
+def test_another_mode_that_discharges_is_adopted_and_ended_at_the_allowance() -> None:
+    world = _foreign(by_switch=False, settings=replace(SETTINGS, fixed_limit_kwh=0.3))
     world.conflicts = ("force export",)
+    world.run(60)
+    assert world.state.session is not None
+    assert world.state.session.origin is Origin.ADOPTED
+    world.run_until(lambda w: w.phase is Phase.STOPPING, 900)
+    assert world.reason is EndReason.HEADROOM_USED_UP
+    due = world.second
+    world.run_until(lambda w: not w.armed, 60)
+    assert world.second - due <= 6  # its own switch is off already: the fallback does not wait
+    world.run(20)
+    assert world.phase is Phase.IDLE
+    assert world.exported <= 0.31
+
+
+@pytest.mark.parametrize("absent", [frozenset(), {"battery"}])
+def test_another_mode_that_does_not_discharge_is_nobodys_business(absent: set[str]) -> None:
+    world = _foreign(by_switch=False, absent=set(absent))
+    world.power_w = 0.0
+    world.conflicts = ("force charging",)
     world.run(60)
     assert world.phase is Phase.IDLE
 

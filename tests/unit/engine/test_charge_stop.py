@@ -17,6 +17,7 @@ from custom_components.export_monitor.engine.state import (
 from custom_components.export_monitor.engine.stop import drawn, proven, quiet, tells
 from custom_components.export_monitor.models import (
     EndReason,
+    Errors,
     ErrorState,
     Instant,
     Kind,
@@ -411,7 +412,7 @@ def test_the_users_own_discharge_after_a_charge_is_adopted_at_once(charging: Wor
 
 def _restarted(world: World, away_s: int) -> World:
     """Let a world go on after a restart through the disk, the battery running on meanwhile."""
-    stored = encode(record_of(world.state, (), world.now.utc))
+    stored = encode(record_of(world.state, Errors(), world.now.utc))
     saved = world.now
     for _ in range(away_s):
         world._pass_second()
@@ -499,7 +500,7 @@ def test_a_charge_is_no_export_after_a_restart(charging: World) -> None:
 def test_records_of_a_time_before_charges_are_of_discharges() -> None:
     world = World().discharging().run(10)
     world.take(StopRequested(world.look()))
-    stored: Any = encode(record_of(world.state, (), world.now.utc))
+    stored: Any = encode(record_of(world.state, Errors(), world.now.utc))
     for part, fields in (
         ("session", ("kind", "window_end", "charged_kwh")),
         ("stopping", ("kind",)),

@@ -19,6 +19,7 @@ from custom_components.export_monitor.engine.state import (
 from custom_components.export_monitor.engine.turn import Turn
 from custom_components.export_monitor.models import (
     Basis,
+    Blocker,
     EndReason,
     ErrorState,
     Forecast,
@@ -390,3 +391,77 @@ def test_the_answer_to_the_request_says_which_session_began() -> None:
     assert world.state.session is not None
     assert reply.session is not None
     assert reply.session.id == world.state.session.id
+
+
+def test_an_acknowledged_over_export_is_not_raised_again_before_it_happens_again() -> None:
+    world = World(replace(SETTINGS, fixed_limit_kwh=0.3), pv_w=3000.0).settle()
+    world.run_until(lambda w: ErrorState.OVER_EXPORT in w.state.faults, 900)
+    faults = world.state.faults - {ErrorState.OVER_EXPORT}
+    world.state = replace(world.state, faults=faults)  # as `Control.withdraw` does
+    world.run(300)
+    assert len(world.raised(ErrorState.OVER_EXPORT)) == 1
+    world.clock_offset = timedelta(hours=12)
+    world.reset_at["export"] = world.now.utc
+    world.run(900)
+    assert len(world.raised(ErrorState.OVER_EXPORT)) == 2
+
+
+@pytest.mark.parametrize("absent", [set(), {"grid"}], ids=["grid", "balance"])
+def test_a_counter_that_falls_silent_while_the_sun_exports_is_stale_and_blinds_the_guard(
+    absent: set[str],
+) -> None:
+    world = World(absent=absent, pv_w=2000.0).settle()
+    world.silent = {"export"}
+    world.run(150)
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is None
+    world.run(120)
+    assert world.state.decision.blocker is Blocker.STALE_DATA
+    world.silent = set()
+    world.run(130)
+    assert world.state.decision.blocker is None
+
+
+@pytest.mark.parametrize("absent", [set(), {"grid"}], ids=["grid", "balance"])
+def test_a_counter_that_falls_silent_in_a_session_ends_it_at_the_blind_limit(
+    absent: set[str],
+) -> None:
+    settings = replace(SETTINGS, blind_limit_min=5.0, fixed_limit_kwh=50.0)
+    world = World(settings, absent=absent).discharging().run(60)
+    world.silent = {"export"}
+    began = world.second
+    assert _end(world, 900) is EndReason.BLIND_LIMIT
+    assert 180 + 300 <= world.second - began <= 180 + 300 + 120
+
+
+def test_a_counter_that_is_silent_while_nothing_flows_out_rests() -> None:
+    world = World(absent={"grid"}, pv_w=800.0).settle()  # 400 W out: within the sensors' errors
+    world.silent = {"export"}
+    world.run(1800)
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is None
+
+
+def test_what_a_dead_counter_never_showed_stays_counted_when_the_sun_is_gone() -> None:
+    world = World(absent={"grid"}, pv_w=3000.0).settle()
+    world.silent = {"export"}
+    world.run(1800)
+    world.pv_w = 0.0
+    world.run(1800)  # nothing flows: the counter may rest, but not its sum
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is None
+    assert world.state.decision.counted >= world.exported
+    world.clock_offset = timedelta(hours=12)  # the next day has sums of its own
+    world.run(400)
+    assert world.state.decision.counted <= 0.05
+
+
+def test_a_counter_accused_by_a_grid_sensor_that_lied_is_acquitted_without_a_report() -> None:
+    world = World().settle()
+    world.silent, world.forged = {"export"}, {"grid": -2000.0}
+    world.run(400)
+    assert world.state.decision is not None
+    assert world.state.decision.blocker is Blocker.STALE_DATA
+    world.forged = {}
+    world.run(95)
+    assert world.state.decision.blocker is None

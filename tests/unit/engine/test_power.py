@@ -424,3 +424,15 @@ def test_two_writes_keep_their_distance() -> None:
     written = [second for second, _ in world.writes(WriteKind.POWER, WriteKind.DURATION)][2:]
     assert len(written) > 40
     assert min(later - earlier for earlier, later in pairwise(written)) >= 3
+
+
+def test_without_a_battery_sensor_what_the_sun_exports_already_is_left_out_of_the_start() -> None:
+    settings = replace(SITE, inverter_limit_w=10_000.0)
+    world = World(settings, absent={"battery"}, pv_w=3500.0, load_w=300.0)
+    seen: list[float] = []
+    world.on_second = lambda w: seen.append(w.export_w)
+    world.settle()
+    world.request()
+    world.run(120)
+    assert world.phase is Phase.ACTIVE
+    assert max(seen) <= 3680.0

@@ -189,3 +189,19 @@ def test_a_clock_set_back_while_nobody_looked_counts_the_whole_lease() -> None:
     before = world.state.meter.counted
     after = resume(world.state, world.now, instant(world.second - 3600.0))
     assert after.meter.counted - before >= left / 3600 * 3.0 * 0.95
+
+
+def test_a_reload_does_not_adopt_what_a_stopped_start_still_switches_on() -> None:
+    world = World(lost={WriteKind.SWITCH_ON}, unanswered={WriteKind.SWITCH_ON}).settle()
+    world.request()
+    world.run_until(lambda w: bool(w.writes(WriteKind.SWITCH_ON)), 30)
+    world.run(1)
+    world.stop()
+    world.run_until(lambda w: w.phase is Phase.IDLE, 30)
+    world.state = resume(world.state, world.now, world.now)
+    world.run(3)
+    world.switch = world.armed = True  # our own command, only now
+    world.timer_s = 900.0
+    world.run(30)
+    assert not world.armed
+    assert world.phase is Phase.IDLE

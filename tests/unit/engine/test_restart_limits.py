@@ -99,12 +99,12 @@ def test_a_stop_goes_on_for_its_reason_with_its_alarm(saved: World) -> None:
     assert ErrorState.STOP_FAILED in state.faults
 
 
-def test_a_session_goes_on_with_nothing_of_the_old_run(saved: World) -> None:
+def test_a_session_goes_on_with_little_of_the_old_run(saved: World) -> None:
     state = _resumed(
         saved,
         watch=Watch(blind=3.0, ever_complete=True, switched=True),
         cooldown_until=9e9,
-        aftermath_until=9e9,
+        aftermath_until=7.0,
         unbidden=4,
         unbidden_at=saved.now.utc,
     )
@@ -112,8 +112,10 @@ def test_a_session_goes_on_with_nothing_of_the_old_run(saved: World) -> None:
     assert state.session == saved.state.session
     assert state.stopping is None
     assert state.decision is None
-    assert state.watch == Watch()
-    assert (state.cooldown_until, state.aftermath_until) == (0.0, 0.0)
+    # How long the guard has been blind, or reloads would make it see.
+    assert state.watch == Watch(blind=3.0)
+    # What a stop may still bring, or a reload would adopt it.
+    assert (state.cooldown_until, state.aftermath_until) == (0.0, 7.0)
     assert (state.unbidden, state.unbidden_at) == (0, None)
 
 

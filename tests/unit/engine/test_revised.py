@@ -20,6 +20,7 @@ from custom_components.export_monitor.models import (
     Settings,
     SwitchReading,
 )
+from custom_components.export_monitor.storage import urgent
 from tests.unit.engine.world import SETTINGS, World
 
 NOW = datetime(2026, 6, 21, 20, tzinfo=UTC)
@@ -53,6 +54,7 @@ def test_only_what_the_plan_runs_is_revised(origin: Origin, phase: Phase, revise
     assert after.session is not None
     limits = (after.session.energy_limit_kwh, after.session.window_end)
     assert limits == ((2.5, until) if revised else (1.0, None))
+    assert urgent(State(phase=phase, session=session), after) is revised  # to disk at once
 
 
 def _planned(kind: Kind, minutes: float) -> World:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from custom_components.export_monitor.engine.counter import CounterSum
+from custom_components.export_monitor.engine.metering import ExportMeter, Flow
 from custom_components.export_monitor.engine.period import Period, local_day
 from custom_components.export_monitor.engine.state import Phase
 from custom_components.export_monitor.models import Blocker
@@ -138,3 +139,13 @@ def test_a_zone_that_ends_the_same_day_later_takes_nothing_from_it() -> None:
 def test_a_record_without_the_days_end_learns_it() -> None:
     old = replace(_counter((3.0,)), period_end=None)
     assert old.enter(_day(NOON)).period_end == _day(NOON).end
+
+
+def test_what_a_counter_never_showed_is_not_forgotten_with_the_zone() -> None:
+    meter = ExportMeter(counter=_counter((3.0, 3.5)), hidden=0.3)
+    flow = Flow(0.0, measured=True)
+    moved = meter.flowed(flow, 0.0, _day(NOON, BERLIN)).flowed(flow, 1.0, _day(NOON, AUCKLAND))
+    assert moved.flowed(flow, 2.0, _day(NOON, BERLIN)).hidden == 0.3
+    meter = meter.flowed(flow, 0.0, _day(NOON))
+    assert meter.flowed(flow, 1.0, _day(NOON, BERLIN)).hidden == 0.3
+    assert meter.flowed(flow, 1.0, _day(NOON + 24 * HOUR)).hidden == 0.0

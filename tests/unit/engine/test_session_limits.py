@@ -139,13 +139,14 @@ def test_a_late_discharge_ends_for_the_reason_of_the_session_it_belongs_to() -> 
     assert world.reason is EndReason.UNLOAD
 
 
-def test_a_late_discharge_amid_another_mode_is_left_to_it() -> None:
+def test_a_discharge_amid_another_mode_is_its_owners_and_guarded() -> None:
     world = _stopped()
-    world.conflicts = ("force charging",)
+    world.conflicts = ("force export",)
     _appear(world)
     world.run(60)
-    assert world.phase is Phase.IDLE
-    assert world.state.unbidden == 0
+    assert world.phase is Phase.ACTIVE
+    assert world.state.session is not None
+    assert world.state.session.origin is Origin.ADOPTED
 
 
 # --- What stands too long ---

@@ -6,6 +6,8 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from custom_components.export_monitor.engine.session import step
 from custom_components.export_monitor.engine.state import (
     Answer,
@@ -24,6 +26,7 @@ from custom_components.export_monitor.engine.stop import (
     begin_stop,
     finish,
     pursue_stop,
+    quiet,
 )
 from custom_components.export_monitor.engine.turn import Turn
 from custom_components.export_monitor.models import EndReason, ErrorState, SwitchReading
@@ -456,3 +459,35 @@ def test_where_only_the_switch_tells_export_beyond_the_sun_disproves_it() -> Non
     assert world.phase is Phase.IDLE
     assert not world.armed
     assert world.ended[-1].proof == "switch"
+
+
+# --- What the house needs ---
+
+
+@pytest.mark.parametrize(
+    ("broken", "absent", "forged"),
+    [({"pv"}, set(), {}), (set(), {"pv"}, {}), (set(), set(), {"load": 6000.0})],
+    ids=["no word of the sun", "no sensor of the sun", "load stuck"],
+)
+def test_no_other_sensor_proves_a_stop_that_the_grid_disproves(
+    broken: set[str], absent: set[str], forged: dict[str, float]
+) -> None:
+    world = World(absent={"dispatch", *absent}, load_w=3000.0, pv_w=3000.0).discharging().run(60)
+    world.broken, world.forged, world.reset_lost = broken, forged, True
+    world.lost = {WriteKind.FALLBACK_STOP, WriteKind.SMOTHER}
+    world.stop()
+    world.run(60)
+    assert world.phase is Phase.STOPPING
+    assert ErrorState.STOP_FAILED in world.state.faults
+
+
+def test_without_a_grid_sensor_sun_that_cannot_be_read_is_not_none_by_day() -> None:
+    look = readings(
+        battery_power=reading(3000.0),
+        house_load=reading(3000.0),
+        pv_power=reading(None, problem="unavailable"),
+        sun_up=True,
+    )
+    assert not quiet(look)
+    assert quiet(replace(look, sun_up=False))
+    assert quiet(replace(look, pv_power=None))  # nothing ever tells: the house's load must do
