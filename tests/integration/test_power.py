@@ -91,5 +91,5 @@ def test_a_record_keeps_the_trails() -> None:
     rolling = Rolling(Trail((5, 6, 9), (1, 2, 3)), Trail((5,), (7,)))
     state = replace(State(), rolling=rolling)
     kept = record_of(state, Errors(), datetime(2026, 6, 15, tzinfo=UTC))
-    assert kept.rolling == ("5:1 1 3:1", "5:7")
+    assert kept.rolling == ("5:1 1 3:1", "5:7", "", "0")
     assert kept.state().rolling == rolling
