@@ -240,7 +240,7 @@ class ExportMeter:
     owed_since: float | None = None
     """Since when that is more than the counter can hide (monotonic s)."""
     hidden: float = 0.0
-    """Export of the period that was told of and never shown (kWh), though nothing flows any more."""
+    """Export of the period that was told of and never shown (kWh), though nothing flows now."""
     overdue_reports: int = 0
     """Reports without a step since that export passed what the counter can hide."""
     overdue_since: float | None = None
