@@ -256,6 +256,10 @@ class Books:
         unseen_s = self._dead_s + sum(
             f.duration + RESUMES_S for f in self._schedule.faults if _hides(f)
         )
+        faults = self._schedule.faults
+        if self._dead_s and any(f.kind is FaultKind.CLOCK_JUMP and f.value < 0 for f in faults):
+            # With the clock set back nothing tells for how long nobody looked: a lease, at most.
+            unseen_s += self._settings.lease_min * 60 + LEAST_LEASE_S
         if not self._grid:
             # A meter's tick may be a tick old, and one that rests because nothing flows may as well
             # be frozen: in a session nobody else tells.

@@ -6,6 +6,7 @@ from custom_components.export_monitor.engine.errors import (
     BATTERY_FAULTS,
     HISTORY,
     cleared,
+    kept,
     raised,
     shown,
     standing,
@@ -80,3 +81,13 @@ def test_faults_of_the_battery_are_those_of_its_writes_its_following_and_its_sto
         ErrorState.SOC_READ_FAILED,
         ErrorState.OVER_EXPORT,
     }
+
+
+def test_what_no_longer_stands_after_a_restart_is_forgotten_but_not_its_history() -> None:
+    errors = raised(Errors(), ErrorState.STALE_DATA, NOON)
+    errors = raised(errors, ErrorState.OVER_EXPORT, NOON, "0.6 > 0.5 kWh")
+    after = kept(errors, frozenset({ErrorState.OVER_EXPORT}))
+    assert [(each.state, each.detail) for each in after.standing] == [
+        (ErrorState.OVER_EXPORT, "0.6 > 0.5 kWh")
+    ]
+    assert after.history == errors.history
