@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryDisabler
-from homeassistant.core import callback
+from homeassistant.core import Event, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
@@ -219,8 +219,13 @@ async def test_a_charge_that_somebody_else_started_is_running_already(ready: Hou
 
 async def test_its_events_say_that_it_is_a_charge(ready: House) -> None:
     told: list[dict[str, Any]] = []
-    ready.hass.bus.async_listen("export_monitor_event", lambda event: told.append(event.data))
     beats: list[dict[str, Any]] = []
+
+    @callback  # anything else would run in threads, in no order
+    def hear(event: Event[Any]) -> None:
+        told.append(dict(event.data))
+
+    ready.hass.bus.async_listen("export_monitor_event", hear)
 
     @callback
     def take(beat: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from homeassistant.core import Event
+from homeassistant.core import Event, callback
 from homeassistant.helpers.translation import async_load_integrations
 import pytest
 
@@ -29,7 +29,12 @@ async def lines(house: House, *events: dict[str, Any]) -> list[dict[str, Any]]:
 async def told(ready: House) -> list[dict[str, Any]]:
     """Return the events of the bus from now on."""
     heard: list[dict[str, Any]] = []
-    ready.hass.bus.async_listen(ACTIVITY, lambda event: heard.append(dict(event.data)))
+
+    @callback  # anything else would run in threads, in no order
+    def hear(event: Event[Any]) -> None:
+        heard.append(dict(event.data))
+
+    ready.hass.bus.async_listen(ACTIVITY, hear)
     return heard
 
 
