@@ -7,6 +7,8 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 import pytest
 
+from custom_components.export_monitor.engine.counter import JOULES_PER_KWH
+from custom_components.export_monitor.engine.power import SETTLED_S, USUAL_S
 from custom_components.export_monitor.engine.stop import ALARM_AFTER_S
 from custom_components.export_monitor.models import Blocker
 
@@ -59,4 +61,18 @@ async def test_both_drivers_agree(
     if not any(abs(seconds - ALARM_AFTER_S) <= 1 for seconds in real.proof_s):
         assert real.alarmed == model.alarmed, told
     assert real.final_health == model.final_health, told
-    assert real.exported_kwh == pytest.approx(model.exported_kwh, abs=APART_KWH), told
+    assert real.exported_kwh == pytest.approx(model.exported_kwh, abs=_apart(schedule)), told
+
+
+def _apart(schedule: Schedule) -> float:
+    """Return by how much (kWh) the two may differ.
+
+    Where a command shows later than the engine waits for, its first look at the power meets the
+    grid before it or after it, by the order of reports within a second: too little is then made
+    up for after two corrections.
+    """
+    house = schedule.settings
+    shows_after_s = house.service_s + house.write_s + house.latency_s
+    if shows_after_s <= SETTLED_S:
+        return APART_KWH
+    return APART_KWH + 2 * USUAL_S * house.target_w / JOULES_PER_KWH
